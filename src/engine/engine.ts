@@ -1,0 +1,143 @@
+/** What an engine is: a Trainer and a Sampler over token ids and Hugging Face folders; embedded and torch implement it. */
+import type { LlamaConfig } from '../model/config.ts'
+
+/** The hyperparameters of one training. Rates are per optimizer step; `batch` counts packs. */
+export interface Recipe {
+  readonly method: 'full'
+  readonly optimizer: 'adamw'
+  /** Peak learning rate. */
+  readonly lr: number
+  readonly schedule: 'cosine' | 'constant' | 'linear'
+  /** Share of the steps that ramp linearly from 0 to `lr`, in [0, 1). */
+  readonly warmup: number
+  /** Packs a step (global batch). */
+  readonly batch: number
+  /** Micro-batches that one step is summed over; divides `batch`. Changes memory, not the mathematics. */
+  readonly accumulate: number
+  readonly steps: number
+  readonly weight_decay: number
+  readonly beta1: number
+  readonly beta2: number
+  readonly eps: number
+  /** Clip to this global L2 norm of the gradient. */
+  readonly clip: number
+}
+
+/** Where a training begins: fresh random weights, or a model folder (optimizer state starts at zero in both). */
+export type TrainStart =
+  | { readonly from: 'random'; readonly config: LlamaConfig; readonly seed: number }
+  | { readonly from: 'folder'; readonly folder: string }
+
+/** One training as plain data, so that it crosses threads, processes and machines. */
+export interface TrainJob {
+  readonly start: TrainStart
+  /** Packs file (engine/packs.ts); step i (from 0) reads packs [i*batch, (i+1)*batch). */
+  readonly packs: string
+  readonly recipe: Recipe
+  /** Steps at which a model folder is written, ascending, in 1..steps. */
+  readonly checkpoints: readonly number[]
+  /** Folder of ours to work in: checkpoints appear as `checkpoint-<step>/`, rolling resume state as `resume/`. Survives a crash. */
+  readonly workDir: string
+  /** Tokenizer and chat template files are copied from this folder into every checkpoint. */
+  readonly tokenizerDir: string
+  /** A committed checkpoint folder with optimizer state to continue from, if any; the newest of it and workDir's is used. */
+  readonly resumeFrom?: string
+  /** A rolling resume state is written every so many steps (0: never). Default 100. */
+  readonly saveEvery?: number
+}
+
+export interface StepMetrics {
+  readonly step: number
+  /** Mean negative log-likelihood a scored token, nats, before the update. */
+  readonly loss: number
+  readonly lr: number
+  /** Global L2 norm of the gradient before clipping. */
+  readonly gradNorm: number
+  /** Tokens in the packs of this step (padding left out), and those that are scored. */
+  readonly tokens: number
+  readonly scored: number
+}
+
+export type TrainEvent =
+  | { readonly type: 'start'; readonly step: number; readonly parameters: number; readonly workers: number }
+  | { readonly type: 'step'; readonly metrics: StepMetrics; readonly tokensPerSecond: number }
+  | { readonly type: 'checkpoint'; readonly step: number; readonly folder: string }
+
+export interface Cost {
+  readonly parameters: number
+  readonly tokens: number
+  readonly seconds: number
+  readonly memoryBytes: number
+}
+
+export interface EngineContext {
+  readonly signal: AbortSignal
+}
+
+export interface Trainer {
+  /** What is part of the key of everything it produces: name, version, dtype, worker count, kernel version. */
+  identity(job: { readonly parameters: number }): Readonly<Record<string, string | number>>
+  estimate(job: { readonly config: LlamaConfig; readonly tokens: number; readonly batchTokens: number }): Cost
+  train(job: TrainJob, context: EngineContext): AsyncIterable<TrainEvent>
+}
+
+export interface GenerateRequest {
+  readonly id: string
+  readonly prompt: readonly number[]
+  readonly maxTokens: number
+  /** 0 is greedy. */
+  readonly temperature: number
+  readonly topP: number
+  /** With the id it names the random stream of this response. */
+  readonly seed: number
+}
+
+export interface GenerateResult {
+  readonly id: string
+  /** Without the end-of-turn token. */
+  readonly tokens: readonly number[]
+  readonly finish: 'stop' | 'length'
+}
+
+export interface ChoiceRequest {
+  readonly id: string
+  readonly prompt: readonly number[]
+  /** Each choice as the tokens that continue the prompt. */
+  readonly choices: readonly (readonly number[])[]
+}
+
+export interface ChoiceResult {
+  readonly id: string
+  /** Sum of log-probabilities (nats) of each choice's tokens. */
+  readonly logprobs: readonly number[]
+}
+
+export interface SequenceRequest {
+  readonly id: string
+  readonly prompt: readonly number[]
+  readonly continuation: readonly number[]
+}
+
+export interface SequenceResult {
+  readonly id: string
+  /** Sum of log-probabilities (nats) of the continuation's tokens. */
+  readonly logprob: number
+  readonly tokens: number
+}
+
+/** Opened on one model folder. Results come in request order; batch membership depends on the request list alone. */
+export interface Sampler {
+  readonly can: { readonly logprobs: boolean }
+  generate(requests: readonly GenerateRequest[], context: EngineContext): Promise<GenerateResult[]>
+  choiceLogprobs(requests: readonly ChoiceRequest[], context: EngineContext): Promise<ChoiceResult[]>
+  sequenceLogprob(requests: readonly SequenceRequest[], context: EngineContext): Promise<SequenceResult[]>
+  close(): Promise<void>
+}
+
+export interface Engine {
+  readonly name: 'embedded' | 'torch'
+  readonly trainer: Trainer
+  /** Samplers of one architecture share compiled graphs, so opening the next checkpoint is cheap. */
+  openSampler(folder: string): Promise<Sampler>
+  close(): Promise<void>
+}

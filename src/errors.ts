@@ -1,0 +1,74 @@
+/** The one error tree: every failure that a user can see is a LabError with a code, and codes map to exit codes. */
+
+/** Where in a user's file something is wrong; line and column start at 1. */
+export interface SourcePosition {
+  readonly file: string
+  readonly line: number
+  readonly col: number
+}
+
+export type ErrorCode =
+  | 'BAD_SPEC' // the experiment file is wrong
+  | 'BAD_INPUT' // a command-line argument or a data file is wrong
+  | 'BAD_MODEL' // a model folder cannot be read
+  | 'DESIGN_TOO_SMALL' // the sample sizes cannot reach a verdict
+  | 'BUSY' // another live process holds what we need
+  | 'CELLS_FAILED' // the run ended, some cells did not
+  | 'INTERRUPTED' // stopped on request; the same command resumes
+  | 'STORE' // the artifact store is damaged or cannot be written
+  | 'ENGINE' // training or sampling failed
+  | 'INTERNAL' // a bug of ours
+
+const exitCodes: Record<ErrorCode, number> = {
+  BAD_SPEC: 2,
+  BAD_INPUT: 2,
+  BAD_MODEL: 2,
+  DESIGN_TOO_SMALL: 2,
+  BUSY: 1,
+  CELLS_FAILED: 3,
+  INTERRUPTED: 75,
+  STORE: 1,
+  ENGINE: 1,
+  INTERNAL: 1,
+}
+
+export interface LabErrorOptions {
+  /** What to do about it, one sentence. */
+  readonly hint?: string | undefined
+  readonly at?: SourcePosition | undefined
+  readonly cause?: unknown
+}
+
+export class LabError extends Error {
+  override readonly name = 'LabError'
+  readonly code: ErrorCode
+  readonly hint: string | undefined
+  readonly at: SourcePosition | undefined
+
+  constructor(code: ErrorCode, message: string, options: LabErrorOptions = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause })
+    this.code = code
+    this.hint = options.hint
+    this.at = options.at
+  }
+
+  get exitCode(): number {
+    return exitCodes[this.code]
+  }
+
+  /** `file:line:col: message` and, on a second line, the hint. No stack. */
+  render(): string {
+    const where = this.at ? `${this.at.file}:${this.at.line}:${this.at.col}: ` : ''
+    return `${where}${this.message}${this.hint ? `\n  ${this.hint}` : ''}`
+  }
+}
+
+/** Ctrl-C and SIGTERM arrive as this reason of an AbortSignal. */
+export function interrupted(): LabError {
+  return new LabError('INTERRUPTED', 'interrupted; the same command resumes where it stopped')
+}
+
+/** The message of anything thrown. */
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
+}
