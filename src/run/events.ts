@@ -1,0 +1,40 @@
+/** What a run tells while it goes: for the terminal, and (without progress) for `events.jsonl`. */
+import type { StageState } from './execute.ts'
+import type { StageKind, StageProgress } from './stage.ts'
+
+interface Rate {
+  readonly k: number
+  readonly n: number
+}
+
+export type RunEvent =
+  | {
+      readonly type: 'plan'
+      readonly run: string
+      readonly cells: number
+      readonly stages: number
+      readonly cached: number
+      readonly seconds: number
+    }
+  | {
+      readonly type: 'stage'
+      readonly state: StageState
+      readonly kind: StageKind
+      readonly key: string
+      readonly title: string
+      readonly seconds?: number | undefined
+      readonly why?: string | undefined
+    }
+  | {
+      readonly type: 'progress'
+      readonly title: string
+      readonly progress: StageProgress
+    }
+  | { readonly type: 'remaining'; readonly seconds: number }
+  | {
+      readonly type: 'rate'
+      readonly cell: string
+      readonly step: number
+      readonly triggered: Rate
+      readonly untriggered: Rate
+    }

@@ -1,0 +1,92 @@
+/** Runs the stages of a plan in order: cached ones are skipped, each key is claimed, a failure stops only what depends on it. */
+import { join } from 'node:path'
+import type { Engine } from '../engine/engine.ts'
+import { interrupted, LabError, messageOf } from '../errors.ts'
+import type { Store } from '../store/artifacts.ts'
+import { waitForLock } from '../store/lock.ts'
+import { missingArtifacts, type Stage, type StageProgress } from './stage.ts'
+
+export type StageState = 'cached' | 'started' | 'done' | 'failed' | 'blocked' | 'skipped' | 'waiting'
+
+export type StageEvent =
+  | {
+      readonly type: 'stage'
+      readonly state: StageState
+      readonly stage: Stage
+      readonly seconds?: number
+      readonly why?: string
+    }
+  | { readonly type: 'progress'; readonly stage: Stage; readonly progress: StageProgress }
+
+/** What became of each stage. */
+export interface Execution {
+  /** Failed, blocked and skipped stages, with the reason. */
+  readonly unfinished: ReadonlyMap<Stage, { readonly state: 'failed' | 'blocked' | 'skipped'; readonly why: string }>
+}
+
+export interface ExecuteOptions {
+  readonly store: Store
+  /** Opened on first need, so that a run where all is cached never loads it. */
+  readonly engine: Engine
+  readonly signal: AbortSignal
+  readonly emit: (event: StageEvent) => void
+}
+
+/** Executes stages in the given order (needs before users). Throws only when interrupted or when the store fails. */
+export async function execute(stages: readonly Stage[], options: ExecuteOptions): Promise<Execution> {
+  const { store, engine, signal, emit } = options
+  const unfinished = new Map<Stage, { state: 'failed' | 'blocked' | 'skipped'; why: string }>()
+
+  for (const stage of stages) {
+    if (signal.aborted) throw interrupted()
+    if ((await missingArtifacts(store, stage)).length === 0) {
+      emit({ type: 'stage', state: 'cached', stage })
+      continue
+    }
+    const broken = stage.needs.find((need) => unfinished.has(need))
+    const cause = broken && unfinished.get(broken)
+    if (cause) {
+      // What follows from a closed gate is blocked too; what follows from a failure is skipped.
+      const state = cause.state === 'blocked' ? 'blocked' : 'skipped'
+      unfinished.set(stage, { state, why: cause.why })
+      emit({ type: 'stage', state, stage, why: cause.why })
+      continue
+    }
+    const closed = await stage.blocked?.(store)
+    if (closed) {
+      unfinished.set(stage, { state: 'blocked', why: closed })
+      emit({ type: 'stage', state: 'blocked', stage, why: closed })
+      continue
+    }
+
+    const lock = await waitForLock(join(store.root, 'claims', `${stage.kind}-${stage.key}`), signal, (holder) =>
+      emit({ type: 'stage', state: 'waiting', stage, why: `process ${holder.pid} on ${holder.host} is making it` }),
+    ).catch((error: unknown) => {
+      throw signal.aborted ? interrupted() : error
+    })
+    try {
+      if ((await missingArtifacts(store, stage)).length === 0) {
+        emit({ type: 'stage', state: 'cached', stage })
+        continue
+      }
+      const started = performance.now()
+      emit({ type: 'stage', state: 'started', stage })
+      await stage.perform({
+        store,
+        engine,
+        signal,
+        progress: (progress) => emit({ type: 'progress', stage, progress }),
+      })
+      emit({ type: 'stage', state: 'done', stage, seconds: (performance.now() - started) / 1000 })
+    } catch (error) {
+      if (signal.aborted) throw interrupted()
+      if (error instanceof LabError && error.code === 'STORE') throw error
+      const why = error instanceof LabError ? error.render() : `internal error: ${messageOf(error)}`
+      unfinished.set(stage, { state: 'failed', why })
+      emit({ type: 'stage', state: 'failed', stage, why })
+    } finally {
+      await lock.release()
+    }
+  }
+  return { unfinished }
+}

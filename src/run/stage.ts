@@ -1,0 +1,93 @@
+/** What a stage is: one unit of cached work with a key, the artifacts it leaves, and the code that makes them. */
+import { mkdir, rm } from 'node:fs/promises'
+import type { Engine } from '../engine/engine.ts'
+import {
+  artifactPath,
+  commitFolder,
+  readManifest,
+  workPath,
+  type ArtifactDescription,
+  type ArtifactKind,
+  type Store,
+} from '../store/artifacts.ts'
+import { keyOf, type Json } from '../store/canonical.ts'
+
+export type StageKind = 'tokenizer' | 'prompts' | 'responses' | 'dataset' | 'train' | 'evaluate'
+
+/** How far a running stage is, e.g. 64 of 128 steps. */
+export interface StageProgress {
+  readonly done: number
+  readonly total: number
+  readonly unit: 'steps' | 'items'
+  readonly tokensPerSecond?: number
+  readonly loss?: number
+}
+
+/** What a stage may use while it runs. */
+export interface StageTools {
+  readonly store: Store
+  readonly engine: Engine
+  readonly signal: AbortSignal
+  progress(progress: StageProgress): void
+}
+
+export interface Stage {
+  readonly kind: StageKind
+  readonly key: string
+  /** For people: `train direct`, `evaluate direct/hhh/lr=1e-4 step 32 backdoor`. */
+  readonly title: string
+  readonly needs: readonly Stage[]
+  /** All that it leaves behind; the stage is cached when all exist. A training has one artifact a checkpoint. */
+  readonly artifacts: readonly ArtifactDescription[]
+  /** Estimated seconds on this machine. */
+  readonly seconds: number
+  /** Why it must not run (an organism that failed its gate), or null. Asked when everything it needs exists. */
+  readonly blocked?: (store: Store) => Promise<string | null>
+  readonly perform: (tools: StageTools) => Promise<void>
+}
+
+interface FolderStage {
+  readonly kind: Exclude<StageKind, 'train'>
+  readonly title: string
+  /** Everything that can change the result; the keys of needed stages are among it. */
+  readonly inputs: { readonly [name: string]: Json | undefined }
+  readonly needs: readonly Stage[]
+  readonly seconds: number
+  readonly fill: (folder: string, tools: StageTools) => Promise<void>
+}
+
+/** A stage that leaves one artifact: `fill` writes its files into an empty folder. */
+export function folderStage(stage: FolderStage): Stage {
+  const kind: ArtifactKind = stage.kind === 'evaluate' ? 'evaluation' : stage.kind
+  const key = keyOf({ kind, ...stage.inputs })
+  const artifact: ArtifactDescription = { kind, key, title: stage.title, inputs: stage.inputs }
+  return {
+    kind: stage.kind,
+    key,
+    title: stage.title,
+    needs: stage.needs,
+    artifacts: [artifact],
+    seconds: stage.seconds,
+    perform: async (tools) => {
+      const started = performance.now()
+      const folder = workPath(tools.store, stage.kind, key)
+      await rm(folder, { recursive: true, force: true })
+      await mkdir(folder, { recursive: true })
+      await stage.fill(folder, tools)
+      await commitFolder(tools.store, artifact, folder, (performance.now() - started) / 1000)
+    },
+  }
+}
+
+/** Folder of the artifact of a stage that leaves exactly one. */
+export function outputOf(store: Store, stage: Stage): string {
+  const artifact = stage.artifacts[0]
+  if (artifact === undefined) throw new RangeError(`${stage.title} leaves no artifact`)
+  return artifactPath(store, artifact.kind, artifact.key)
+}
+
+/** Those of its artifacts that do not exist yet. */
+export async function missingArtifacts(store: Store, stage: Stage): Promise<ArtifactDescription[]> {
+  const found = await Promise.all(stage.artifacts.map((a) => readManifest(store, a.kind, a.key)))
+  return stage.artifacts.filter((_, i) => found[i] === null)
+}

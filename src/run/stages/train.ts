@@ -1,0 +1,155 @@
+/** The train stage: one training whose checkpoints are artifacts of their own, resumed from the nearest committed state. */
+import { mkdir, readdir, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { Recipe, TrainJob } from '../../engine/engine.ts'
+import type { LlamaConfig } from '../../model/config.ts'
+import { artifactPath, commitFolder, readManifest, workPath, type ArtifactDescription, type Store } from '../../store/artifacts.ts'
+import { keyOf, type Json } from '../../store/canonical.ts'
+import { missingArtifacts, outputOf, type Stage, type StageTools } from '../stage.ts'
+
+/** A model that a training starts from or an evaluation reads. */
+export type ModelRef =
+  | { readonly kind: 'folder'; readonly folder: string; readonly hash: string }
+  | { readonly kind: 'checkpoint'; readonly training: TrainStage; readonly step: number }
+
+export interface TrainStage extends Stage {
+  readonly kind: 'train'
+  readonly recipe: Recipe
+}
+
+export type Start =
+  | { readonly from: 'random'; readonly config: LlamaConfig; readonly seed: number }
+  | { readonly from: 'model'; readonly model: ModelRef }
+
+export interface Training {
+  readonly title: string
+  readonly start: Start
+  readonly dataset: Stage
+  /** Leaves the tokenizer files that every checkpoint carries; a folder model brings its own. */
+  readonly tokenizer: Stage | { readonly folder: string; readonly hash: string }
+  readonly recipe: Recipe
+  readonly checkpoints: readonly number[]
+  /** What the trainer says is part of the key (engine, dtype, workers, kernels). */
+  readonly engine: Readonly<Record<string, string | number>>
+  readonly seconds: number
+  readonly blocked?: (store: Store) => Promise<string | null>
+  readonly needs?: readonly Stage[]
+}
+
+export function modelKey(model: ModelRef): Json {
+  return model.kind === 'folder' ? { folder: model.hash } : checkpointInputs(model.training.key, model.step)
+}
+
+export function modelFolder(store: Store, model: ModelRef): string {
+  return model.kind === 'folder'
+    ? model.folder
+    : artifactPath(store, 'checkpoint', checkpointKey(model.training.key, model.step))
+}
+
+const checkpointInputs = (training: string, step: number): { training: string; step: number } => ({ training, step })
+export const checkpointKey = (training: string, step: number): string =>
+  keyOf({ kind: 'checkpoint', ...checkpointInputs(training, step) })
+
+/** The list of checkpoints is not part of the key: asking for more never retrains what exists. */
+export function trainStage(training: Training): TrainStage {
+  const { start, dataset, tokenizer, recipe } = training
+  const inputs = {
+    start: start.from === 'random' ? { config: { ...start.config }, seed: start.seed } : modelKey(start.model),
+    dataset: dataset.key,
+    tokenizer: 'folder' in tokenizer ? tokenizer.hash : tokenizer.key,
+    recipe: { ...recipe },
+    engine: { ...training.engine },
+  }
+  const key = keyOf({ kind: 'train', ...inputs })
+  const artifactAt = (step: number): ArtifactDescription => ({
+    kind: 'checkpoint',
+    key: checkpointKey(key, step),
+    title: `${training.title} step ${step}`,
+    inputs: { training: key, step, of: inputs },
+  })
+  const stage: TrainStage = {
+    kind: 'train',
+    key,
+    title: training.title,
+    recipe,
+    needs: [
+      ...(start.from === 'model' && start.model.kind === 'checkpoint' ? [start.model.training] : []),
+      dataset,
+      ...('folder' in tokenizer ? [] : [tokenizer]),
+      ...(training.needs ?? []),
+    ],
+    artifacts: training.checkpoints.map(artifactAt),
+    seconds: training.seconds,
+    ...(training.blocked ? { blocked: training.blocked } : {}),
+    perform: (tools) => perform(tools, stage, training, artifactAt),
+  }
+  return stage
+}
+
+async function perform(
+  tools: StageTools,
+  stage: TrainStage,
+  training: Training,
+  artifactAt: (step: number) => ArtifactDescription,
+): Promise<void> {
+  const { store, engine, signal } = tools
+  const workDir = workPath(store, 'train', stage.key)
+  await mkdir(workDir, { recursive: true })
+  await adoptLeftovers(store, workDir, stage, artifactAt)
+
+  const missing = (await missingArtifacts(store, stage)).map((artifact) => stepOf(artifact))
+  const first = missing[0]
+  if (first !== undefined) {
+    const resumeFrom = await nearestCommitted(store, stage.key, first)
+    const job: TrainJob = {
+      start:
+        training.start.from === 'random'
+          ? { from: 'random', config: training.start.config, seed: training.start.seed }
+          : { from: 'folder', folder: modelFolder(store, training.start.model) },
+      packs: join(outputOf(store, training.dataset), 'packs.bin'),
+      recipe: training.recipe,
+      checkpoints: missing,
+      workDir,
+      tokenizerDir: 'folder' in training.tokenizer ? training.tokenizer.folder : outputOf(store, training.tokenizer),
+      ...(resumeFrom === null ? {} : { resumeFrom }),
+    }
+    const total = missing.at(-1) ?? first
+    let since = performance.now()
+    for await (const event of engine.trainer.train(job, { signal })) {
+      if (event.type === 'step') {
+        const { step, loss } = event.metrics
+        tools.progress({ done: step, total, unit: 'steps', loss, tokensPerSecond: event.tokensPerSecond })
+      }
+      if (event.type === 'checkpoint') {
+        await commitFolder(store, artifactAt(event.step), event.folder, (performance.now() - since) / 1000)
+        since = performance.now()
+      }
+    }
+  }
+  await rm(workDir, { recursive: true, force: true })
+}
+
+/** A crash between writing a checkpoint and committing it leaves a whole folder: commit it now. */
+async function adoptLeftovers(
+  store: Store,
+  workDir: string,
+  stage: TrainStage,
+  artifactAt: (step: number) => ArtifactDescription,
+): Promise<void> {
+  const missing = new Set((await missingArtifacts(store, stage)).map(stepOf))
+  for (const name of await readdir(workDir)) {
+    const step = Number(/^checkpoint-(\d+)$/.exec(name)?.[1])
+    if (missing.has(step)) await commitFolder(store, artifactAt(step), join(workDir, name), 0)
+  }
+}
+
+const stepOf = (artifact: ArtifactDescription): number => (artifact.inputs as { step: number }).step
+
+/** Folder of the latest committed checkpoint of this training before a step, listed in this run or not. */
+async function nearestCommitted(store: Store, training: string, before: number): Promise<string | null> {
+  for (let step = before - 1; step > 0; step--) {
+    const key = checkpointKey(training, step)
+    if ((await readManifest(store, 'checkpoint', key)) !== null) return artifactPath(store, 'checkpoint', key)
+  }
+  return null
+}
