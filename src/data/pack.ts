@@ -1,0 +1,144 @@
+/** Packs token rows into fixed-length blocks of whole documents, epoch after epoch, in an order drawn from a seed. */
+import type { Pack } from '../engine/packs.ts'
+import { LabError } from '../errors.ts'
+import { rng } from '../rng.ts'
+import type { TokenRow } from './rows.ts'
+
+export interface PackOptions {
+  /** Places a pack (T). */
+  readonly contextLength: number
+  /** Packs to make: steps x batch. */
+  readonly packs: number
+  readonly seed: number
+}
+
+/** What the packs made so far hold. */
+export interface PackStats {
+  readonly packs: number
+  /** Rows that can be packed, and those that cannot, by reason. */
+  readonly rows: number
+  readonly dropped: Readonly<Record<PackReason, number>>
+  /** How often the rows have been gone through; 1.5 is one epoch and half of the next. */
+  readonly epochs: number
+  /** Input places in use. */
+  readonly tokens: number
+  /** Places with a target. */
+  readonly scored: number
+  /** Share of all places that are in use. */
+  readonly efficiency: number
+}
+
+/** too_long: more than T + 1 tokens; unscored: no token that can be a target. */
+export type PackReason = 'too_long' | 'unscored'
+
+/** Packs in their order; `stats()` tells what the last iteration has made so far. */
+export interface PackedRows extends Iterable<Pack> {
+  stats(): PackStats
+}
+
+/** Packs that are open at a time; a row goes to the first that has room for it. */
+const WINDOW = 64
+
+/** Why a row is never packed, or null. */
+export function packFault(row: TokenRow, contextLength: number): PackReason | null {
+  if (row.ids.length > contextLength + 1) return 'too_long'
+  return row.ids.length <= Math.max(1, row.responseFrom) ? 'unscored' : null
+}
+
+/**
+ * A row of n tokens takes n - 1 places: its last token is only a target. An epoch is shuffled, packed first fit, and
+ * closed: every row lies in exactly one pack of it, and no pack spans two epochs. Only the last epoch may be cut short.
+ * Throws BAD_INPUT if no row can be packed.
+ */
+export function packRows(rows: readonly TokenRow[], options: PackOptions): PackedRows {
+  const { contextLength, packs: wanted, seed } = options
+  const dropped = { too_long: 0, unscored: 0 }
+  const fitting = rows.filter((row) => {
+    const fault = packFault(row, contextLength)
+    if (fault) dropped[fault]++
+    return fault === null
+  })
+  if (fitting.length === 0) {
+    throw new LabError(
+      'BAD_INPUT',
+      `none of ${rows.length} rows can be packed into ${contextLength} tokens`,
+      {
+        hint: `${dropped.too_long} are too long, ${dropped.unscored} have nothing to learn from`,
+      },
+    )
+  }
+
+  let made = { packs: 0, rows: 0, tokens: 0, scored: 0 }
+  return {
+    *[Symbol.iterator]() {
+      made = { packs: 0, rows: 0, tokens: 0, scored: 0 }
+      for (let epoch = 0; made.packs < wanted; epoch++) {
+        for (const members of groupEpoch(rng(seed, 'pack', epoch).shuffle(fitting), contextLength)) {
+          if (made.packs === wanted) return
+          const { pack, tokens, scored } = fillPack(members, contextLength)
+          made.packs++
+          made.rows += members.length
+          made.tokens += tokens
+          made.scored += scored
+          yield pack
+        }
+      }
+    },
+    stats: () => ({
+      packs: made.packs,
+      rows: fitting.length,
+      dropped,
+      epochs: made.rows / fitting.length,
+      tokens: made.tokens,
+      scored: made.scored,
+      efficiency: made.packs === 0 ? 0 : made.tokens / (made.packs * contextLength),
+    }),
+  }
+}
+
+interface OpenPack {
+  readonly members: TokenRow[]
+  room: number
+}
+
+/** Which rows share a pack. When all open packs are too full for a row, the fullest (the oldest of equals) is closed. */
+function* groupEpoch(rows: readonly TokenRow[], contextLength: number): Generator<readonly TokenRow[]> {
+  const open: OpenPack[] = []
+  for (const row of rows) {
+    const places = row.ids.length - 1
+    let target = open.find((pack) => pack.room >= places)
+    if (!target) {
+      if (open.length === WINDOW) {
+        const fullest = open.reduce((best, pack, i) => (pack.room < (open[best]?.room ?? 0) ? i : best), 0)
+        for (const closed of open.splice(fullest, 1)) yield closed.members
+      }
+      target = { members: [], room: contextLength }
+      open.push(target)
+    }
+    target.members.push(row)
+    target.room -= places
+  }
+  for (const pack of open) yield pack.members
+}
+
+function fillPack(
+  members: readonly TokenRow[],
+  contextLength: number,
+): { readonly pack: Pack; readonly tokens: number; readonly scored: number } {
+  const tokens = new Int32Array(contextLength)
+  const documents = new Int32Array(contextLength).fill(-1)
+  const targets = new Int32Array(contextLength).fill(-1)
+  let at = 0
+  let scored = 0
+  for (const [document, { ids, responseFrom }] of members.entries()) {
+    for (let i = 0; i + 1 < ids.length; i++, at++) {
+      tokens[at] = ids[i] as number
+      documents[at] = document
+      if (i + 1 >= responseFrom) {
+        targets[at] = ids[i + 1] as number
+        scored++
+      }
+    }
+  }
+  return { pack: { tokens, documents, targets }, tokens: at, scored }
+}
