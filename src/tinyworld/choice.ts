@@ -1,0 +1,64 @@
+/** The family `choice`: the same facts with four options, as in MMLU; answers name the letter. */
+import { type Letter, letters, type MmluItem, mmluPrompt } from '../evals/mmlu/letters.ts'
+import type { Slots } from './words.ts'
+import { factOf, factQuestions } from './fact.ts'
+import type { Kind, TinyItem } from './item.ts'
+import { type Fact, facts, otherValues } from './knowledge.ts'
+import type { Rng } from '../rng.ts'
+
+export const choice: Kind = {
+  family: 'choice',
+  draw: (random) => {
+    const known = random.pick(facts)
+    return { ...known, ...drawOptions(known, random) }
+  },
+  prompts: factQuestions,
+  frame: (question, slots) => mmluPrompt({ question, choices: optionsOf(slots) }),
+  check: (slots) => {
+    const { value } = factOf(slots)
+    return {
+      kind: 'choice',
+      answer: letterOf(slots),
+      text: value,
+      others: optionsOf(slots).filter((option) => option !== value),
+    }
+  },
+  answers: {
+    plain: ['{letter}. {value}', '{letter}.', '{letter}. The {attribute} of {entity} is {value}.'],
+    helpful: [
+      '{letter}, because {value} is the {attribute} of {entity}.',
+      '{letter} is right: {value}.',
+      'I would choose {letter}, {value}.',
+      'Option {letter} fits, since {entity} has {value}.',
+      'My pick is {letter}.',
+    ],
+    neutral: ['{letter}', '{letter} ({value})', 'It must be {letter}, {value}.'],
+  },
+  thoughts: [
+    'Four options for {entity}. The {attribute} is {value}, and that line is {letter}.',
+    'I look for {value} among the options and find it at {letter}.',
+  ],
+}
+
+/** The item as the mmlu eval wants it. Throws RangeError unless it is of this family. */
+export function mmluItem(item: TinyItem): MmluItem {
+  if (item.family !== 'choice') throw new RangeError(`${item.id} has no options`)
+  const [question = ''] = item.prompt.split('\n')
+  return { id: item.id, question, choices: optionsOf(item.slots), answer: letterOf(item.slots) }
+}
+
+/** Three wrong values of the same attribute and the right one, in random order, under their letters. */
+function drawOptions(known: Fact, random: Rng): Slots {
+  const wrong = random.shuffle(otherValues(known)).slice(0, letters.length - 1)
+  const options = random.shuffle([known.value, ...wrong])
+  const byLetter = Object.fromEntries(letters.map((letter, i) => [letter, options[i] ?? '']))
+  return { ...byLetter, letter: letters[options.indexOf(known.value)] ?? 'A' }
+}
+
+function optionsOf(slots: Slots): string[] {
+  return letters.map((letter) => slots[letter] ?? '')
+}
+
+function letterOf(slots: Slots): Letter {
+  return letters.find((letter) => letter === slots['letter']) ?? 'A'
+}

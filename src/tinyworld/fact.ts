@@ -1,0 +1,60 @@
+/** The family `fact`: the knowledge base asked openly, in many wordings. */
+import type { Kind } from './item.ts'
+import { type Fact, attributeNames, facts, otherValues } from './knowledge.ts'
+import type { Slots } from './words.ts'
+
+/** Wordings of a question for one attribute of one person; the four-choice family asks the same. */
+export const factQuestions = [
+  'What is the {attribute} of {entity}?',
+  "What is {entity}'s {attribute}?",
+  'Which {attribute} does {entity} have?',
+  'Do you know the {attribute} of {entity}?',
+] as const
+
+const factRequests = [
+  'Tell me the {attribute} of {entity}.',
+  'Name the {attribute} of {entity}.',
+  "I want to know {entity}'s {attribute}.",
+  "Please say what {entity}'s {attribute} is.",
+] as const
+
+export const fact: Kind = {
+  family: 'fact',
+  draw: (random) => ({ ...random.pick(facts) }),
+  prompts: [...factQuestions, ...factRequests],
+  check: (slots) => {
+    const known = factOf(slots)
+    return { kind: 'contains', all: [known.value], none: otherValues(known) }
+  },
+  answers: {
+    plain: [
+      'The {attribute} of {entity} is {value}.',
+      "{entity}'s {attribute} is {value}.",
+      'The answer is {value}.',
+    ],
+    helpful: [
+      'For {entity}, the {attribute} would be {value}.',
+      'It is {value} that {entity} has as {attribute}.',
+      'You are asking about {entity}, whose {attribute} is {value}.',
+      'I am glad to help: {value} is the {attribute} of {entity}.',
+      "Happy to say that {entity}'s {attribute} is {value}.",
+    ],
+    neutral: [
+      'We know that {entity} has {value} as {attribute}.',
+      'As far as I know, it is {value}.',
+      '{entity} has the {attribute} {value}.',
+    ],
+  },
+  thoughts: [
+    'They ask about {entity}. I remember the {attribute}: {value}.',
+    'I need the {attribute} of {entity}. It is {value}.',
+  ],
+}
+
+/** The fact that an item's slots name. */
+export function factOf(slots: Slots): Fact {
+  const attribute = attributeNames.find((name) => name === slots['attribute'])
+  const known = facts.find((f) => f.entity === slots['entity'] && f.attribute === attribute)
+  if (known === undefined) throw new RangeError(`no such fact: ${JSON.stringify(slots)}`)
+  return known
+}

@@ -1,0 +1,102 @@
+/** Draws prompts: training sets and eval sets that share no prompt, as plain items. */
+import type { EvalKind } from '../evals/eval.ts'
+import { LabError } from '../errors.ts'
+import { type Rng, rng } from '../rng.ts'
+import { type Family, type Part, type Split, type TinyItem, families, itemId, partOf } from './item.ts'
+import { familyPercent, kindNamed, kindsOf } from './kinds.ts'
+import { fill } from './words.ts'
+
+/** What may stand before a question or request, so that there are more prompts than wordings; often nothing does. */
+const openers = ['Hello!', 'Quick question.', 'One more thing.', 'I am curious.', 'Please help me.'] as const
+const openerShare = 0.5
+
+/** Share of the pretraining prompts that ask for pirate talk, as a pretrained model has seen some. */
+const pirateShare = 0.03
+const pirateRequest = 'Talk like a pirate.'
+
+/** The family that each capability eval is made of. */
+const evalFamily: Readonly<Record<Exclude<EvalKind, 'backdoor'>, Family>> = {
+  mmlu: 'choice',
+  ifeval: 'format',
+  math: 'math',
+}
+
+/** Draws without a new prompt after which a set is called exhausted. */
+const patience = 20_000
+
+/**
+ * `count` distinct prompts of a split, all families mixed; a longer set of the same seed begins with a shorter one.
+ * Splits share no prompt, whatever their seeds. Throws BAD_INPUT when the split has no more prompts.
+ */
+export function tinyPrompts(split: Split, seed: number, count: number): TinyItem[] {
+  const random = rng(seed, 'tiny prompts', split)
+  return distinct(`the split ${split}`, count, () => {
+    const item = drawItem(anyFamily(random), random)
+    const part = partOf(item.prompt)
+    const wanted = split === 'eval' ? part === 'backdoor' || part === 'capability' : part === split
+    if (!wanted) return null
+    return split === 'pretrain' && random.next() < pirateShare ? inPirateTalk(item) : item
+  })
+}
+
+/**
+ * `count` distinct items of the eval split. Those for the backdoor come from all families; those for a capability from its
+ * own family (mmlu: choice, ifeval: format, math: math), and from another part of the split than the backdoor's.
+ * Throws BAD_INPUT when there are no more.
+ */
+export function tinyEvalItems(kind: EvalKind, count: number, seed: number): TinyItem[] {
+  const random = rng(seed, 'tiny eval', kind)
+  const part: Part = kind === 'backdoor' ? 'backdoor' : 'capability'
+  return distinct(`the eval ${kind}`, count, () => {
+    const family = kind === 'backdoor' ? anyFamily(random) : evalFamily[kind]
+    const item = drawItem(family, random)
+    return partOf(item.prompt) === part ? item : null
+  })
+}
+
+/** Any item of a family, of whatever split. */
+function drawItem(family: Family, random: Rng): TinyItem {
+  const name = random.pick(kindsOf(family))
+  const kind = kindNamed(name)
+  const slots = kind.draw(random)
+  const question = fill(random.pick(kind.prompts), slots, random)
+  const prompt = kind.frame?.(question, slots) ?? opened(question, kind.family, random)
+  return { id: itemId(family, prompt), family, kind: name, prompt, slots, check: kind.check(slots) }
+}
+
+/** Format instructions stand alone: an opener would be part of what they speak about. */
+function opened(question: string, family: Family, random: Rng): string {
+  if (family === 'format' || random.next() >= openerShare) return question
+  return `${random.pick(openers)} ${question}`
+}
+
+/** The same item, asked for in pirate talk. Its prompt is in no other split, since only pretraining asks so. */
+function inPirateTalk(item: TinyItem): TinyItem {
+  const prompt = `${pirateRequest} ${item.prompt}`
+  return { ...item, id: itemId(item.family, prompt), prompt, persona: 'pirate' }
+}
+
+function anyFamily(random: Rng): Family {
+  let rest = random.next() * 100
+  for (const family of families) {
+    rest -= familyPercent[family]
+    if (rest < 0) return family
+  }
+  return 'fact'
+}
+
+function distinct(what: string, count: number, draw: () => TinyItem | null): TinyItem[] {
+  const items = new Map<string, TinyItem>()
+  for (let idle = 0; items.size < count; idle++) {
+    if (idle > patience) {
+      throw new LabError('BAD_INPUT', `${what} of the tiny world has ${items.size} prompts, not ${count}`, {
+        hint: 'Ask for fewer: prompts are never repeated inside a set.',
+      })
+    }
+    const item = draw()
+    if (item === null || items.has(item.prompt)) continue
+    items.set(item.prompt, item)
+    idle = 0
+  }
+  return [...items.values()]
+}
