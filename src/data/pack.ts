@@ -36,7 +36,7 @@ export interface PackedRows extends Iterable<Pack> {
   stats(): PackStats
 }
 
-/** Packs that are open at a time; a row goes to the first that has room for it. */
+/** Packs that are open at a time; a row goes to the one that it fills best. */
 const WINDOW = 64
 
 /** Why a row is never packed, or null. */
@@ -46,7 +46,7 @@ export function packFault(row: TokenRow, contextLength: number): PackReason | nu
 }
 
 /**
- * A row of n tokens takes n - 1 places: its last token is only a target. An epoch is shuffled, packed first fit, and
+ * A row of n tokens takes n - 1 places: its last token is only a target. An epoch is shuffled, packed best fit, and
  * closed: every row lies in exactly one pack of it, and no pack spans two epochs. Only the last epoch may be cut short.
  * Throws BAD_INPUT if no row can be packed.
  */
@@ -101,16 +101,17 @@ interface OpenPack {
   room: number
 }
 
-/** Which rows share a pack. When all open packs are too full for a row, the fullest (the oldest of equals) is closed. */
+/** Which rows share a pack. When no open pack has room for a row, the fullest is closed; the oldest of equals is taken. */
 function* groupEpoch(rows: readonly TokenRow[], contextLength: number): Generator<readonly TokenRow[]> {
   const open: OpenPack[] = []
   for (const row of rows) {
     const places = row.ids.length - 1
-    let target = open.find((pack) => pack.room >= places)
+    let target = tightest(open, places)
     if (!target) {
-      if (open.length === WINDOW) {
-        const fullest = open.reduce((best, pack, i) => (pack.room < (open[best]?.room ?? 0) ? i : best), 0)
-        for (const closed of open.splice(fullest, 1)) yield closed.members
+      const fullest = open.length === WINDOW ? tightest(open, 0) : undefined
+      if (fullest) {
+        open.splice(open.indexOf(fullest), 1)
+        yield fullest.members
       }
       target = { members: [], room: contextLength }
       open.push(target)
@@ -119,6 +120,15 @@ function* groupEpoch(rows: readonly TokenRow[], contextLength: number): Generato
     target.room -= places
   }
   for (const pack of open) yield pack.members
+}
+
+/** The pack with the least room that still has `places`. */
+function tightest(open: readonly OpenPack[], places: number): OpenPack | undefined {
+  let best: OpenPack | undefined
+  for (const pack of open) {
+    if (pack.room >= places && (!best || pack.room < best.room)) best = pack
+  }
+  return best
 }
 
 function fillPack(

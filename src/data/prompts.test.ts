@@ -121,7 +121,8 @@ describe('rows', () => {
 
   test('arrays, lines, gzip, byte-order mark and row borders inside a chunk give the same rows', async () => {
     const many = Array.from({ length: 5000 }, (_, i) => ({
-      prompt: `Frage ${i}: "ä", [{]}, \\ \u{1F600} ${'x'.repeat(i % 97)}`,
+      // An odd number of quotes and a backslash at the end, so that a wrong reading of escapes shows.
+      prompt: `Frage ${i}: 5" [{]}, "ä" \u{1F600} ${'x'.repeat(i % 97)}\\`,
     }))
     const files = [
       fileOf('same.json', JSON.stringify(many)),
