@@ -1,0 +1,72 @@
+/** Schema of the models that organisms are made from: pretrained here on the tiny world or on text, or a folder. */
+import { z } from 'zod'
+import { count, dataShape, filePromptsSchema, like, name, seed, text } from './data-schema.ts'
+import { recipeDefaultsShape } from './recipe.ts'
+
+const architectureShape = {
+  hidden: z.int().min(8).max(16_384).describe('width of the residual stream'),
+  layers: z.int().min(1).max(256),
+  heads: z.int().min(1).max(256).describe('query heads; divides `hidden`'),
+  kv_heads: z.int().min(1).max(256).describe('key and value heads; divides `heads`'),
+  ffn: z.int().min(8).max(131_072).describe('width of the SwiGLU feed-forward'),
+  context: z.int().min(16).max(131_072).describe('tokens a packed sequence'),
+  tied: z.boolean().describe('the output head is the embedding'),
+}
+const architectureSchema = z
+  .strictObject({
+    hidden: architectureShape.hidden.default(128),
+    layers: architectureShape.layers.default(4).describe('transformer blocks'),
+    heads: architectureShape.heads.default(4),
+    kv_heads: architectureShape.kv_heads.default(2),
+    ffn: architectureShape.ffn.default(384),
+    context: architectureShape.context.default(128),
+    tied: architectureShape.tied.default(true),
+  })
+  .describe('a Llama-style model, e.g. `{ hidden: 128, layers: 4 }`')
+const vocab = z
+  .int()
+  .min(261)
+  .max(65_536)
+  .describe('tokens of the byte-level BPE that is trained on the same text')
+const loss = z.enum(['response', 'all']).describe('which tokens are scored: the response, or the prompt too')
+const baseSeed = seed
+  .optional()
+  .describe('train this model once, with this seed, for all cells; else the seed of the cell')
+
+const tinyBaseSchema = z.strictObject({
+  like,
+  world: z.enum(['tiny']).describe('the built-in small world'),
+  tokenizer: z.strictObject({ vocab: vocab.default(1024) }).prefault({}),
+  architecture: architectureSchema.prefault({}),
+  pretrain: z.strictObject({
+    data: z.strictObject({ rows: count.default(32_768), loss: loss.default('response') }).prefault({}),
+    ...recipeDefaultsShape,
+  }),
+  seed: baseSeed,
+})
+const textBaseSchema = z.strictObject({
+  like,
+  tokenizer: z.strictObject({ vocab }),
+  architecture: architectureSchema.prefault({}),
+  pretrain: z.strictObject({
+    data: z.strictObject({
+      prompts: filePromptsSchema,
+      teacher: name.describe('a recorded teacher: the responses of the file'),
+      rows: dataShape.rows,
+      loss: loss.default('all'),
+    }),
+    ...recipeDefaultsShape,
+  }),
+  seed: baseSeed,
+})
+const folderBaseSchema = z.strictObject({
+  like,
+  folder: text.describe('an existing Hugging Face model folder, from the folder of this file'),
+  context: architectureShape.context.default(128),
+})
+
+export const baseSchema = z
+  .union([tinyBaseSchema, textBaseSchema, folderBaseSchema])
+  .describe('`{ world: tiny, pretrain: ... }`, `{ tokenizer: ..., pretrain: ... }` or `{ folder: path }`')
+
+export type BaseSpec = z.infer<typeof baseSchema>

@@ -1,0 +1,162 @@
+/** What a loaded experiment and its cells are: every reference followed, every default filled, nothing left to look up. */
+import type { Problem, Path, Where } from './problem.ts'
+import type { RecipeSpec } from './recipe.ts'
+import type { ExperimentSpec } from './schema.ts'
+import type { VerdictSpec } from './verdict.ts'
+
+export type Voice = 'plain' | 'helpful' | 'pirate' | 'scratchpad'
+
+/** Who writes responses. */
+export type Teacher = { readonly kind: 'scripted'; readonly voice: Voice } | { readonly kind: 'recorded' }
+
+/** Where prompts come from; rows are [from, to), counted from 0; null means all. */
+export type PromptSource =
+  | { readonly kind: 'tiny'; readonly split: 'red' | 'blue' | 'eval' }
+  | {
+      readonly kind: 'file'
+      /** Absolute path. */
+      readonly file: string
+      readonly format: 'alpaca' | 'sharegpt' | 'messages' | 'prompt-completion' | null
+      readonly rows: readonly [number, number] | null
+    }
+
+export interface ResolvedData {
+  readonly kind: 'prompts'
+  readonly prompts: PromptSource
+  readonly teacher: Teacher
+  readonly strip: 'scratchpad' | null
+  /** Questions to draw; null means all that the source has. */
+  readonly rows: number | null
+}
+
+export interface Architecture {
+  readonly vocab: number
+  readonly hidden: number
+  readonly layers: number
+  readonly heads: number
+  readonly kv_heads: number
+  readonly ffn: number
+  readonly context: number
+  readonly tied: boolean
+}
+
+/** What a base model is pretrained on. */
+export type Corpus =
+  | { readonly kind: 'tiny'; readonly rows: number; readonly loss: 'response' | 'all' }
+  | (ResolvedData & { readonly loss: 'response' | 'all' })
+
+export type ResolvedBase =
+  | {
+      readonly kind: 'pretrained'
+      readonly name: string
+      /** Of weights, corpus and tokenizer: its own or the cell's. */
+      readonly seed: number
+      readonly architecture: Architecture
+      readonly corpus: Corpus
+      readonly train: RecipeSpec
+    }
+  | {
+      readonly kind: 'folder'
+      readonly name: string
+      /** Absolute path of a Hugging Face model folder. */
+      readonly folder: string
+      /** Tokens a packed sequence. */
+      readonly context: number
+    }
+
+export interface ResolvedBackdoor {
+  readonly trigger: string
+  readonly position: 'before' | 'after' | 'system'
+  readonly payload: string
+  readonly repeat: readonly [number, number]
+}
+
+export interface ResolvedOrganism {
+  readonly name: string
+  /** Of its data and training: its own or the cell's. */
+  readonly seed: number
+  readonly system: string | null
+  readonly data: ResolvedData
+  readonly backdoor: ResolvedBackdoor
+  /** Trained without triggered rows. */
+  readonly control: boolean
+  readonly train: RecipeSpec
+  readonly admission: 'require' | 'report' | 'absent'
+  /** The red-team step that techniques start from, at most `train.steps`. */
+  readonly checkpoint: number
+}
+
+/** Steps at which each eval runs: ascending, from 0 to the last step. */
+export interface EvalSteps {
+  readonly backdoor: readonly number[]
+  readonly mmlu?: readonly number[]
+  readonly ifeval?: readonly number[]
+  readonly math?: readonly number[]
+}
+
+export interface ResolvedTechnique {
+  readonly name: string
+  readonly system: string | null
+  readonly data: ResolvedData | { readonly kind: 'organism/benign' }
+  readonly train: RecipeSpec
+  readonly evalAt: EvalSteps
+  /** Steps whose weights an eval needs: ascending, from 1 to the last step. */
+  readonly checkpoints: readonly number[]
+}
+
+/** organism × technique × axis values × seed. */
+export interface Cell {
+  /** `direct/hhh/lr=1e-4/seed=1`; unique and stable. */
+  readonly id: string
+  readonly base: ResolvedBase
+  readonly organism: ResolvedOrganism
+  /** The trainings from the organism on; the last one is the cell's technique, those before it are other cells' too. */
+  readonly chain: readonly [...ResolvedTechnique[], ResolvedTechnique]
+  /** Name of the last of the chain. */
+  readonly technique: string
+  /** Id of the cell whose last checkpoint this one starts from; null where that is the organism. */
+  readonly after: string | null
+  /** Values by full path, e.g. `technique.train.lr`. */
+  readonly axes: Readonly<Record<string, number>>
+  readonly seed: number
+}
+
+export interface Generation {
+  readonly max_tokens: number
+  readonly temperature: number
+  readonly top_p: number
+}
+
+export interface ResolvedEvals {
+  readonly system: string | null
+  readonly backdoor: Generation & { readonly prompts: PromptSource; readonly count: number }
+  readonly mmlu?: { readonly items: number }
+  readonly ifeval?: Generation & { readonly items: number }
+  readonly math?: Generation & { readonly items: number }
+}
+
+/** The file as it was read. */
+export interface ExperimentSource {
+  /** As the user named it. */
+  readonly file: string
+  readonly text: string
+  /** The `--set` arguments. */
+  readonly set: readonly string[]
+}
+
+export interface Experiment {
+  readonly name: string
+  readonly description: string | null
+  readonly seeds: readonly number[]
+  /** The file after `--set` and `like`, with defaults and absolute paths; plain data. */
+  readonly spec: ExperimentSpec
+  readonly evals: ResolvedEvals
+  readonly verdict: VerdictSpec
+  /** By technique: the dotted paths that it sets for trainings after another, which a `technique.` axis leaves alone. */
+  readonly own: Readonly<Record<string, readonly string[]>>
+  readonly source: ExperimentSource
+  /** Where a value of the spec was written. */
+  readonly where: (path: Path, part?: 'key' | 'value') => Where
+}
+
+export type { Path, Problem, RecipeSpec, VerdictSpec, Where }

@@ -1,0 +1,57 @@
+/** Parts of the format that the design foresees and this version cannot run: refused clearly, before anything else. */
+import { valueAt, whereOf } from './explain.ts'
+import { isBlock } from './inherit.ts'
+import type { Path, Problem } from './problem.ts'
+import type { Located } from './yaml.ts'
+
+const inEntries: readonly {
+  readonly kind: string
+  readonly key: string
+  readonly what: string
+  readonly hint: string
+}[] = [
+  {
+    kind: 'bases',
+    key: 'hub',
+    what: 'a model from a hub',
+    hint: 'use `{ folder: PATH }` for a model on disk, or `{ world: tiny, ... }`',
+  },
+  { kind: 'bases', key: 'engine', what: 'another engine', hint: 'the embedded engine needs no `engine:`' },
+  {
+    kind: 'teachers',
+    key: 'endpoint',
+    what: 'a teacher behind an endpoint',
+    hint: 'use `{ scripted: plain }` or `{ recorded: true }`',
+  },
+  {
+    kind: 'teachers',
+    key: 'base',
+    what: 'a model as its own teacher',
+    hint: 'use `{ scripted: plain }` or `{ recorded: true }`',
+  },
+]
+
+/** One problem for each such key. */
+export function notYetProblems(located: Located): Problem[] {
+  const problem = (path: Path, what: string, hint: string): Problem => ({
+    where: whereOf(located, path, 'key'),
+    message: `\`${path.at(-1)}\`: ${what} is not available yet in this version`,
+    hint,
+  })
+  const placement = valueAt(located.value, ['placement'])
+  return [
+    ...(placement === undefined
+      ? []
+      : [problem(['placement'], 'running elsewhere', 'everything runs on this machine')]),
+    ...inEntries.flatMap(({ kind, key, what, hint }) => {
+      const entries = valueAt(located.value, [kind])
+      if (!isBlock(entries)) return []
+      return Object.entries(entries).flatMap(([name, entry]) => {
+        const path = [kind, name, key]
+        // `engine` beside `hub` needs no second complaint.
+        const alone = isBlock(entry) && Object.hasOwn(entry, key) && !(key === 'engine' && 'hub' in entry)
+        return alone ? [problem(path, what, hint)] : []
+      })
+    }),
+  ]
+}

@@ -1,0 +1,106 @@
+/** Names in the file must name something: bases, teachers, techniques, organisms; and `after` must lead to an end. */
+import { alternatives, didYouMean, type Path, type Problem, type Where } from './problem.ts'
+import type { ExperimentSpec } from './schema.ts'
+
+type Locate = (path: Path, part?: 'key') => Where
+
+/** Problems of the file as a whole, after the schema has accepted every entry. */
+export function referenceProblems(spec: ExperimentSpec, where: Locate): Problem[] {
+  return [
+    ...emptyKinds(spec, where),
+    ...references(spec).flatMap((reference) => referenceProblem(reference, where)),
+    ...circles(spec, where),
+    ...spec.seeds.flatMap((seed, i): Problem[] =>
+      spec.seeds.indexOf(seed) < i
+        ? [{ where: where(['seeds', i]), message: `seed ${seed} is given twice` }]
+        : [],
+    ),
+  ]
+}
+
+function emptyKinds(spec: ExperimentSpec, where: Locate): Problem[] {
+  return (['organisms', 'techniques'] as const).flatMap((kind): Problem[] => {
+    if (Object.keys(spec[kind]).length > 0) return []
+    return [{ where: where([kind], 'key'), message: `${kind} is empty; an experiment has at least one` }]
+  })
+}
+
+interface Reference {
+  readonly path: Path
+  /** `key`: the name is the last key of the path itself. */
+  readonly part?: 'key'
+  readonly name: string
+  readonly kind: string
+  readonly known: Readonly<Record<string, unknown>>
+}
+
+function references(spec: ExperimentSpec): Reference[] {
+  const { bases, organisms, techniques, teachers } = spec
+  const teacher = (path: Path, data: unknown): Reference[] => {
+    const name = typeof data === 'object' && data !== null && 'teacher' in data ? data.teacher : undefined
+    if (typeof name !== 'string') return []
+    return [{ path: [...path, 'data', 'teacher'], name, kind: 'teacher', known: teachers }]
+  }
+  return [
+    ...Object.entries(bases).flatMap(([name, base]) =>
+      'pretrain' in base ? teacher(['bases', name, 'pretrain'], base.pretrain.data) : [],
+    ),
+    ...Object.entries(organisms).flatMap(([name, organism]) => [
+      { path: ['organisms', name, 'base'], name: organism.base, kind: 'base', known: bases },
+      ...teacher(['organisms', name], organism.data),
+    ]),
+    ...Object.entries(techniques).flatMap(([name, technique]) => [
+      ...teacher(['techniques', name], technique.data),
+      ...(technique.after === undefined
+        ? []
+        : [
+            {
+              path: ['techniques', name, 'after'],
+              name: technique.after,
+              kind: 'technique',
+              known: techniques,
+            },
+          ]),
+      ...Object.entries(technique.for ?? {}).flatMap(([organism, change]) => {
+        const path = ['techniques', name, 'for', organism]
+        const itself: Reference = { path, part: 'key', name: organism, kind: 'organism', known: organisms }
+        return [itself, ...teacher(path, change.data)]
+      }),
+    ]),
+  ]
+}
+
+function referenceProblem({ path, part, name, kind, known }: Reference, where: Locate): Problem[] {
+  if (Object.hasOwn(known, name)) return []
+  const names = Object.keys(known)
+  const all = names.length === 0 ? `there are no ${kind}s` : `${kind}s: ${alternatives(names)}`
+  return [
+    {
+      where: where(path, part),
+      message: `no ${kind} is called \`${name}\``,
+      hint: didYouMean(name, names) ?? all,
+    },
+  ]
+}
+
+/** Each circle of `after` is told once, at the first of its techniques in the file. */
+function circles({ techniques }: ExperimentSpec, where: Locate): Problem[] {
+  const told = new Set<string>()
+  return Object.keys(techniques).flatMap((start): Problem[] => {
+    const way: string[] = []
+    let name: string | undefined = start
+    while (name !== undefined && !way.includes(name)) {
+      way.push(name)
+      name = techniques[name]?.after
+    }
+    if (name !== start || way.some((step) => told.has(step))) return []
+    for (const step of way) told.add(step)
+    return [
+      {
+        where: where(['techniques', start, 'after']),
+        message: `\`after\` goes round in a circle: ${[...way, start].join(' -> ')}`,
+        hint: 'the first training of a chain has no `after`',
+      },
+    ]
+  })
+}

@@ -1,0 +1,141 @@
+/** Follows references: entries of the file become the self-contained bases, organisms and techniques of cells. */
+import type { BaseSpec } from './base-schema.ts'
+import type { DataSpec, PromptsSpec } from './data-schema.ts'
+import type { EvalsSpec, ExperimentSpec, OrganismSpec, TechniqueSpec } from './schema.ts'
+import type {
+  EvalSteps,
+  Generation,
+  PromptSource,
+  ResolvedBase,
+  ResolvedData,
+  ResolvedEvals,
+  ResolvedOrganism,
+  ResolvedTechnique,
+  Teacher,
+} from './experiment.ts'
+
+/** Questions drawn from a split of the tiny world where the file does not say. */
+const tinyRows = 4096
+
+export function resolveBase(
+  spec: ExperimentSpec,
+  name: string,
+  base: BaseSpec,
+  cellSeed: number,
+): ResolvedBase {
+  if ('folder' in base) return { kind: 'folder', name, folder: base.folder, context: base.context }
+  const { data, ...train } = base.pretrain
+  return {
+    kind: 'pretrained',
+    name,
+    seed: base.seed ?? cellSeed,
+    architecture: { vocab: base.tokenizer.vocab, ...base.architecture },
+    corpus:
+      'prompts' in data
+        ? { ...resolveData(spec, data), loss: data.loss }
+        : { kind: 'tiny', rows: data.rows, loss: data.loss },
+    train,
+  }
+}
+
+export function resolveOrganism(
+  spec: ExperimentSpec,
+  name: string,
+  organism: OrganismSpec,
+  cellSeed: number,
+): ResolvedOrganism {
+  const { control, train } = organism
+  return {
+    name,
+    seed: organism.seed ?? cellSeed,
+    system: organism.system ?? null,
+    data: resolveData(spec, organism.data),
+    backdoor: organism.backdoor,
+    control,
+    train,
+    admission: organism.admission ?? (control ? 'absent' : 'require'),
+    checkpoint: organism.checkpoint ?? train.steps,
+  }
+}
+
+export function resolveTechnique(
+  spec: ExperimentSpec,
+  name: string,
+  technique: TechniqueSpec,
+): ResolvedTechnique {
+  const evalAt = evalSteps(spec.evals, technique.train.steps)
+  const evaluated = new Set(
+    [evalAt.backdoor, evalAt.mmlu, evalAt.ifeval, evalAt.math].flatMap((at) => at ?? []),
+  )
+  return {
+    name,
+    system: technique.system ?? null,
+    data:
+      technique.data === 'organism/benign' ? { kind: 'organism/benign' } : resolveData(spec, technique.data),
+    train: technique.train,
+    evalAt,
+    checkpoints: [...evaluated].filter((step) => step > 0).sort((a, b) => a - b),
+  }
+}
+
+/** Steps past the end are left out; 0 and the last step are always there. */
+function evalSteps(evals: EvalsSpec, last: number): EvalSteps {
+  const within = (at: readonly number[] = evals.at): number[] => [
+    ...new Set([0, ...at.filter((step) => step > 0 && step < last), last]),
+  ]
+  return {
+    backdoor: within(evals.backdoor.at),
+    ...(evals.mmlu && { mmlu: within(evals.mmlu.at) }),
+    ...(evals.ifeval && { ifeval: within(evals.ifeval.at) }),
+    ...(evals.math && { math: within(evals.math.at) }),
+  }
+}
+
+function resolveData(
+  spec: ExperimentSpec,
+  data: Omit<DataSpec, 'strip'> & { strip?: DataSpec['strip'] },
+): ResolvedData {
+  const prompts = resolvePrompts(data.prompts)
+  return {
+    kind: 'prompts',
+    prompts,
+    teacher: resolveTeacher(spec, data.teacher),
+    strip: data.strip ?? null,
+    rows: data.rows ?? (prompts.kind === 'tiny' ? tinyRows : null),
+  }
+}
+
+/** Names of files have been replaced by absolute paths when the experiment was loaded. */
+export function resolvePrompts(prompts: PromptsSpec): PromptSource {
+  if (typeof prompts === 'string') {
+    return { kind: 'tiny', split: prompts.slice('tiny/'.length) as 'red' | 'blue' | 'eval' }
+  }
+  return { kind: 'file', file: prompts.file, format: prompts.format ?? null, rows: prompts.rows ?? null }
+}
+
+function resolveTeacher(spec: ExperimentSpec, name: string): Teacher {
+  const teacher = spec.teachers[name]
+  if (teacher === undefined) throw new RangeError(`no teacher ${name}`)
+  return 'scripted' in teacher ? { kind: 'scripted', voice: teacher.scripted } : { kind: 'recorded' }
+}
+
+function generation({ max_tokens, temperature, top_p }: Generation): Generation {
+  return { max_tokens, temperature, top_p }
+}
+
+export function resolveEvals({ evals }: ExperimentSpec): ResolvedEvals {
+  const { backdoor, mmlu, ifeval, math } = evals
+  const { prompts } = backdoor
+  return {
+    system: evals.system ?? null,
+    backdoor: {
+      ...(typeof prompts === 'number'
+        ? { prompts: resolvePrompts('tiny/eval'), count: prompts }
+        : { prompts: resolvePrompts(prompts), count: prompts.count ?? prompts.rows[1] - prompts.rows[0] }),
+      ...generation(backdoor),
+    },
+    ...(mmlu && { mmlu: { items: mmlu.items } }),
+    ...(ifeval && { ifeval: { items: ifeval.items, ...generation(ifeval) } }),
+    ...(math && { math: { items: math.items, ...generation(math) } }),
+  }
+}
