@@ -13,9 +13,9 @@ export function smallestN(holds: (n: number) => boolean, from = 1): number | nul
   let short = from - 1
   let enough = from
   while (!holds(enough)) {
+    if (enough >= searchLimit) return null
     short = enough
-    enough *= 2
-    if (enough > searchLimit) return null
+    enough = Math.min(2 * enough, searchLimit)
   }
   while (enough - short > 1) {
     const middle = Math.floor((short + enough) / 2)
