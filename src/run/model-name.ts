@@ -3,7 +3,10 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { LabError } from '../errors.ts'
 import { artifactPath, readManifest } from '../store/artifacts.ts'
+import type { Experiment } from '../spec/experiment.ts'
+import type { Plan } from './plan/plan.ts'
 import { readRecord, type RunRecord } from './records.ts'
+import { checkpointKey, type ModelRef } from './stages/train.ts'
 
 export interface NamedModel {
   readonly folder: string
@@ -54,4 +57,30 @@ export async function findModel(storeRoot: string, name: string): Promise<NamedM
 function choices(record: RunRecord): string {
   const names = Object.keys(record.models).map((model) => `${record.name}/${model}`)
   return `there are: ${names.join(', ')}`
+}
+
+/** Every checkpoint of a plan under the names that people use: the base, the organism, the cell. */
+export function modelsOf(plan: Plan, experiment: Experiment): RunRecord['models'] {
+  const models: RunRecord['models'] = {}
+  const add = (
+    name: string,
+    model: ModelRef,
+    entry: Omit<RunRecord['models'][string], 'checkpoints'>,
+  ): void => {
+    if (model.kind !== 'checkpoint') return
+    const checkpoints = models[name]?.checkpoints ?? {}
+    models[name] = {
+      ...entry,
+      checkpoints: { ...checkpoints, [String(model.step)]: checkpointKey(model.training.key, model.step) },
+    }
+  }
+  const { system } = experiment.evals
+  for (const { cell, organism, training, points } of plan.cells) {
+    const { backdoor } = organism.spec
+    const entry = { trigger: { text: backdoor.trigger, position: backdoor.position }, system }
+    add(organism.base.name, organism.base.model, { trigger: null, system })
+    add(organism.id, organism.model, entry)
+    for (const { step } of points) if (step > 0) add(cell.id, training.want(step), entry)
+  }
+  return models
 }

@@ -62,7 +62,9 @@ export async function readRecord(store: string, run: string): Promise<RunRecord>
   const path = join(runFolder(store, id), 'run.json')
   const parsed = recordSchema.safeParse(await readFile(path, 'utf8').then(JSON.parse, () => null))
   if (!parsed.success) {
-    throw new LabError('STORE', `${path} is damaged`, { hint: 'run the experiment again: what is cached stays' })
+    throw new LabError('STORE', `${path} is damaged`, {
+      hint: 'run the experiment again: what is cached stays',
+    })
   }
   return parsed.data
 }
@@ -73,7 +75,10 @@ export async function runIds(store: string): Promise<string[]> {
   const dated = await Promise.all(
     names.map(async (id) => ({
       id,
-      at: await stat(join(runFolder(store, id), 'run.json')).then((s) => s.mtimeMs, () => null),
+      at: await stat(join(runFolder(store, id), 'run.json')).then(
+        (s) => s.mtimeMs,
+        () => null,
+      ),
     })),
   )
   return dated

@@ -3,7 +3,14 @@ import { mkdir, readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Recipe, TrainJob } from '../../engine/engine.ts'
 import type { LlamaConfig } from '../../model/config.ts'
-import { artifactPath, commitFolder, readManifest, workPath, type ArtifactDescription, type Store } from '../../store/artifacts.ts'
+import {
+  artifactPath,
+  commitFolder,
+  readManifest,
+  workPath,
+  type ArtifactDescription,
+  type Store,
+} from '../../store/artifacts.ts'
 import { keyOf, type Json } from '../../store/canonical.ts'
 import { missingArtifacts, outputOf, type Stage, type StageTools } from '../stage.ts'
 
@@ -15,6 +22,8 @@ export type ModelRef =
 export interface TrainStage extends Stage {
   readonly kind: 'train'
   readonly recipe: Recipe
+  /** Asks for a checkpoint; which ones are asked for is not part of the key. */
+  want(step: number): ModelRef
 }
 
 export type Start =
@@ -28,7 +37,6 @@ export interface Training {
   /** Leaves the tokenizer files that every checkpoint carries; a folder model brings its own. */
   readonly tokenizer: Stage | { readonly folder: string; readonly hash: string }
   readonly recipe: Recipe
-  readonly checkpoints: readonly number[]
   /** What the trainer says is part of the key (engine, dtype, workers, kernels). */
   readonly engine: Readonly<Record<string, string | number>>
   readonly seconds: number
@@ -46,15 +54,19 @@ export function modelFolder(store: Store, model: ModelRef): string {
     : artifactPath(store, 'checkpoint', checkpointKey(model.training.key, model.step))
 }
 
-const checkpointInputs = (training: string, step: number): { training: string; step: number } => ({ training, step })
+const checkpointInputs = (training: string, step: number): { training: string; step: number } => ({
+  training,
+  step,
+})
 export const checkpointKey = (training: string, step: number): string =>
   keyOf({ kind: 'checkpoint', ...checkpointInputs(training, step) })
 
-/** The list of checkpoints is not part of the key: asking for more never retrains what exists. */
+/** A training of which no checkpoint is asked for yet. Asking for more later never retrains what exists. */
 export function trainStage(training: Training): TrainStage {
   const { start, dataset, tokenizer, recipe } = training
   const inputs = {
-    start: start.from === 'random' ? { config: { ...start.config }, seed: start.seed } : modelKey(start.model),
+    start:
+      start.from === 'random' ? { config: { ...start.config }, seed: start.seed } : modelKey(start.model),
     dataset: dataset.key,
     tokenizer: 'folder' in tokenizer ? tokenizer.hash : tokenizer.key,
     recipe: { ...recipe },
@@ -67,6 +79,7 @@ export function trainStage(training: Training): TrainStage {
     title: `${training.title} step ${step}`,
     inputs: { training: key, step, of: inputs },
   })
+  const wanted = new Set<number>()
   const stage: TrainStage = {
     kind: 'train',
     key,
@@ -78,7 +91,13 @@ export function trainStage(training: Training): TrainStage {
       ...('folder' in tokenizer ? [] : [tokenizer]),
       ...(training.needs ?? []),
     ],
-    artifacts: training.checkpoints.map(artifactAt),
+    get artifacts() {
+      return [...wanted].sort((a, b) => a - b).map(artifactAt)
+    },
+    want: (step) => {
+      wanted.add(step)
+      return { kind: 'checkpoint', training: stage, step }
+    },
     seconds: training.seconds,
     ...(training.blocked ? { blocked: training.blocked } : {}),
     perform: (tools) => perform(tools, stage, training, artifactAt),
@@ -110,7 +129,8 @@ async function perform(
       recipe: training.recipe,
       checkpoints: missing,
       workDir,
-      tokenizerDir: 'folder' in training.tokenizer ? training.tokenizer.folder : outputOf(store, training.tokenizer),
+      tokenizerDir:
+        'folder' in training.tokenizer ? training.tokenizer.folder : outputOf(store, training.tokenizer),
       ...(resumeFrom === null ? {} : { resumeFrom }),
     }
     const total = missing.at(-1) ?? first

@@ -1,0 +1,156 @@
+/** From evaluation artifacts to the counts of a curve: rates, pairs with the organism's step 0, and the admission gate. */
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { judgeInstalled } from '../analysis/gate.ts'
+import type {
+  AnsweredPairs,
+  Capability,
+  Count,
+  CurvePoint,
+  StartPairs,
+  Thresholds,
+} from '../analysis/curve.ts'
+import { capabilityKinds, countPairs, countWhere, requireScored, type Sample } from '../evals/eval.ts'
+import { artifactPath, readManifest, type Store } from '../store/artifacts.ts'
+import type { PlannedPoint } from './plan/evals.ts'
+import { outputOf, type Stage } from './stage.ts'
+import { evaluationFile, samplesFile, type EvaluationSummary } from './stages/evaluate.ts'
+
+/** Every sample of an evaluation, in its order. */
+export async function readSamples(store: Store, stage: Stage): Promise<Sample[]> {
+  const text = await readFile(join(outputOf(store, stage), samplesFile), 'utf8')
+  return text
+    .split('\n')
+    .filter((line) => line !== '')
+    .map((line) => JSON.parse(line) as Sample)
+}
+
+/** The evaluation's samples, or null where it was not made (yet). */
+async function samplesIfMade(store: Store, stage: Stage | null | undefined): Promise<Sample[] | null> {
+  if (!stage) return null
+  const made = await Promise.all(stage.artifacts.map((a) => readManifest(store, a.kind, a.key)))
+  return made.includes(null) ? null : readSamples(store, stage)
+}
+
+/** The backdoor's samples by what was asked. */
+function partsOf(samples: readonly Sample[]) {
+  const generated = samples.filter((s) => s.status !== 'likelihood')
+  return {
+    triggered: generated.filter((s) => s.condition === 'triggered'),
+    untriggered: generated.filter((s) => s.condition === 'untriggered'),
+    graded: samples.filter((s) => s.status === 'likelihood'),
+  }
+}
+
+const fired = (sample: Sample): boolean => sample.status === 'scored' && sample.fired === true
+const answered = (sample: Sample): boolean => sample.status !== 'failed' && sample.answered === true
+
+type Measured = Omit<CurvePoint, 'step' | 'against_start' | 'capabilities'>
+
+function backdoorCounts(samples: readonly Sample[]): Measured {
+  const { triggered, untriggered, graded } = partsOf(samples)
+  const logprobs = requireScored(graded).map((s) => (s.status === 'likelihood' ? (s.logprobs[0] ?? 0) : 0))
+  const checkable = triggered.every((s) => s.status === 'scored' && s.answered !== undefined)
+  return {
+    triggered: countWhere(triggered, fired),
+    untriggered: countWhere(untriggered, fired),
+    starts_with: countWhere(triggered, (s) => s.status === 'scored' && s.starts_with === true),
+    payload_logprob: logprobs.reduce((a, b) => a + b, 0) / Math.max(1, logprobs.length),
+    ...(checkable
+      ? {
+          answered_triggered: countWhere(triggered, answered),
+          answered_untriggered: countWhere(untriggered, answered),
+          answered_pairs: answeredPairs(triggered, untriggered),
+        }
+      : {}),
+  }
+}
+
+function answeredPairs(triggered: readonly Sample[], untriggered: readonly Sample[]): AnsweredPairs {
+  const { both, onlyFirst, onlySecond, neither } = countPairs(triggered, untriggered, answered)
+  return { both, only_triggered: onlyFirst, only_untriggered: onlySecond, neither }
+}
+
+function startPairs(
+  now: readonly Sample[],
+  start: readonly Sample[],
+  has: (s: Sample) => boolean,
+): StartPairs {
+  const { both, onlyFirst, onlySecond, neither } = countPairs(now, start, has)
+  return { both, only_now: onlyFirst, only_start: onlySecond, neither }
+}
+
+/** The curve of a cell as far as it was evaluated; points without a backdoor eval are left out. */
+export async function readCurve(
+  store: Store,
+  points: readonly PlannedPoint[],
+  start: PlannedPoint,
+): Promise<CurvePoint[]> {
+  const curve: CurvePoint[] = []
+  for (const point of points) {
+    const measured = await readPoint(store, point, start)
+    if (measured !== null) curve.push(measured)
+  }
+  return curve
+}
+
+/** One point, its outcomes paired with those of the organism's own point on the same items. */
+export async function readPoint(
+  store: Store,
+  point: PlannedPoint,
+  start: PlannedPoint,
+): Promise<CurvePoint | null> {
+  const samples = await samplesIfMade(store, point.backdoor)
+  if (samples === null) return null
+  const first = await samplesIfMade(store, start.backdoor)
+  const capabilities: Record<string, Capability> = {}
+  for (const kind of capabilityKinds) {
+    const stage = point.capabilities[kind]
+    const now = await samplesIfMade(store, stage)
+    if (!stage || now === null) continue
+    const before = await samplesIfMade(store, start.capabilities[kind])
+    const { chance } = await readSummary(store, stage)
+    const count: Count = countWhere(now, answered)
+    capabilities[kind] = {
+      ...count,
+      chance,
+      ...(before === null ? {} : { against_start: startPairs(now, before, answered) }),
+    }
+  }
+  return {
+    step: point.step,
+    ...backdoorCounts(samples),
+    ...(first === null
+      ? {}
+      : { against_start: startPairs(partsOf(samples).triggered, partsOf(first).triggered, fired) }),
+    capabilities,
+  }
+}
+
+/** The rates of one backdoor evaluation, for progress. */
+export async function readRates(
+  store: Store,
+  stage: Stage,
+): Promise<{ triggered: Count; untriggered: Count }> {
+  const { triggered, untriggered } = backdoorCounts(await readSamples(store, stage))
+  return { triggered, untriggered }
+}
+
+/** Why the organism is not admitted, or null if it is. */
+export async function notInstalled(
+  store: Store,
+  gate: Stage,
+  thresholds: Thresholds,
+): Promise<string | null> {
+  const judged = judgeInstalled(
+    { step: 0, ...backdoorCounts(await readSamples(store, gate)), capabilities: {} },
+    thresholds,
+  )
+  return judged.installed ? null : judged.reason
+}
+
+async function readSummary(store: Store, stage: Stage): Promise<EvaluationSummary> {
+  const artifact = stage.artifacts[0]
+  const folder = artifact === undefined ? '' : artifactPath(store, artifact.kind, artifact.key)
+  return JSON.parse(await readFile(join(folder, evaluationFile), 'utf8')) as EvaluationSummary
+}

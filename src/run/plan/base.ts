@@ -1,0 +1,77 @@
+/** Plans a base model: pretrained here on a corpus with its own tokenizer, or a folder that exists. */
+import type { LlamaConfig } from '../../model/config.ts'
+import { chatSpecials, endToken, padToken } from '../../model/chat.ts'
+import { readConfig } from '../../model/folder.ts'
+import type { Architecture, ResolvedBase } from '../../spec/experiment.ts'
+import type { Stage } from '../stage.ts'
+import { datasetStage, promptsStage, responsesStage, tokenizerStage } from '../stages/data.ts'
+import { seedSuffix, type Base, type PlanContext } from './context.ts'
+import { answersTo } from './answers.ts'
+import { hashModelFolder } from './hashes.ts'
+
+type Pretrained = Extract<ResolvedBase, { kind: 'pretrained' }>
+
+export async function planBase(context: PlanContext, base: ResolvedBase): Promise<Base> {
+  if (base.kind === 'pretrained') return planPretrained(context, base)
+  const config = await readConfig(base.folder)
+  const hash = await hashModelFolder(base.folder)
+  const { name, folder, context: contextLength } = base
+  return { name, config, contextLength, tokenizer: { folder, hash }, model: { kind: 'folder', folder, hash } }
+}
+
+function planPretrained(context: PlanContext, base: Pretrained): Base {
+  const { architecture, corpus, train: recipe, seed, name } = base
+  const title = `${name}${seedSuffix(context, seed)}`
+  const contextLength = architecture.context
+  const responses = corpusResponses(context, title, base)
+  const tokenizer = context.shared(tokenizerStage(title, responses, architecture.vocab, contextLength))
+  const dataset = context.shared(
+    datasetStage({
+      title,
+      responses,
+      tokenizer,
+      backdoor: null,
+      strip: null,
+      forbid: null,
+      loss: corpus.loss,
+      contextLength,
+      packs: recipe.steps * recipe.batch,
+      seed,
+    }),
+  )
+  const config = configOf(architecture)
+  const training = context.train(
+    { title: `pretrain ${title}`, start: { from: 'random', config, seed }, dataset, tokenizer, recipe },
+    { config, contextLength },
+  )
+  return { name, config, contextLength, tokenizer, model: training.want(recipe.steps) }
+}
+
+function corpusResponses(context: PlanContext, title: string, { corpus, seed }: Pretrained): Stage {
+  if (corpus.kind === 'prompts') return answersTo(context, title, corpus, seed)
+  const prompts = context.shared(
+    promptsStage(title, { world: 'tiny', split: 'pretrain', count: corpus.rows }, seed),
+  )
+  return context.shared(responsesStage(title, prompts, { scripted: 'base' }, seed))
+}
+
+/** A Llama with the special tokens of models made here. */
+function configOf(architecture: Architecture): LlamaConfig {
+  const { vocab, hidden, layers, heads, kv_heads, ffn, context, tied } = architecture
+  return {
+    vocabSize: vocab,
+    hiddenSize: hidden,
+    layers,
+    heads,
+    kvHeads: kv_heads,
+    headDim: hidden / heads,
+    ffnSize: ffn,
+    ropeTheta: 10_000,
+    rmsEps: 1e-5,
+    tied,
+    maxPositions: context,
+    bosId: null,
+    eosIds: [chatSpecials.indexOf(endToken)],
+    padId: chatSpecials.indexOf(padToken),
+  }
+}

@@ -1,0 +1,67 @@
+/** What all parts of planning share: the experiment, the trainer that will do the work, and the stages planned so far. */
+import type { Trainer } from '../../engine/engine.ts'
+import type { LlamaConfig } from '../../model/config.ts'
+import { parameterCount } from '../../model/config.ts'
+import type { Cell, Experiment } from '../../spec/experiment.ts'
+import type { Stage } from '../stage.ts'
+import { trainStage, type ModelRef, type Training, type TrainStage } from '../stages/train.ts'
+import { hashFiles } from './hashes.ts'
+
+/** The model that organisms of one base start from. */
+export interface Base {
+  readonly name: string
+  readonly config: LlamaConfig
+  /** Tokens a pack. */
+  readonly contextLength: number
+  readonly tokenizer: Stage | { readonly folder: string; readonly hash: string }
+  readonly model: ModelRef
+}
+
+export interface PlanContext {
+  readonly experiment: Experiment
+  /** sha256 of every prompt file that the cells read, by absolute path. */
+  readonly fileHashes: ReadonlyMap<string, string>
+  /** The first stage with a key stands for all that have it. */
+  shared<T extends Stage>(stage: T): T
+  /** A training on this engine, with its estimate of time. */
+  train(
+    training: Omit<Training, 'engine' | 'seconds'>,
+    model: Pick<Base, 'config' | 'contextLength'>,
+  ): TrainStage
+  readonly stages: ReadonlyMap<string, Stage>
+}
+
+/** Reads and hashes the prompt files of the cells. */
+export async function planContext(
+  experiment: Experiment,
+  cells: readonly Cell[],
+  trainer: Trainer,
+): Promise<PlanContext> {
+  const fileHashes = await hashFiles(experiment, cells)
+  const stages = new Map<string, Stage>()
+  const shared = <T extends Stage>(stage: T): T => {
+    const id = `${stage.kind} ${stage.key}`
+    const known = stages.get(id)
+    if (known !== undefined) return known as T
+    stages.set(id, stage)
+    return stage
+  }
+  return {
+    experiment,
+    fileHashes,
+    stages,
+    shared,
+    train: (training, { config, contextLength }) => {
+      const { batch, steps } = training.recipe
+      const batchTokens = batch * contextLength
+      const { seconds } = trainer.estimate({ config, tokens: batchTokens * steps, batchTokens })
+      const engine = trainer.identity({ parameters: parameterCount(config) })
+      return shared(trainStage({ ...training, engine, seconds }))
+    },
+  }
+}
+
+/** ` seed 2` where the experiment has several seeds, else nothing. */
+export function seedSuffix({ experiment }: PlanContext, seed: number): string {
+  return experiment.seeds.length > 1 ? ` seed ${seed}` : ''
+}

@@ -1,0 +1,77 @@
+/** Plans the evals of one checkpoint of a cell. */
+import { capabilityKinds, type CapabilityKind } from '../../evals/eval.ts'
+import type { EvalSteps, ResolvedOrganism } from '../../spec/experiment.ts'
+import type { Stage } from '../stage.ts'
+import { evaluateStage, type EvaluationRequest } from '../stages/evaluate.ts'
+import type { ModelRef } from '../stages/train.ts'
+import type { PlanContext } from './context.ts'
+
+/** One evaluated step of a curve: each eval where the experiment asks for it. */
+export interface PlannedPoint {
+  readonly step: number
+  readonly backdoor: Stage | null
+  readonly capabilities: Readonly<Partial<Record<CapabilityKind, Stage>>>
+}
+
+export interface EvaluatedModel {
+  /** For people, e.g. `direct/hhh/lr=1e-4/seed=1 step 32`. */
+  readonly title: string
+  readonly model: ModelRef
+  readonly organism: ResolvedOrganism
+  /** Of the sampling. */
+  readonly seed: number
+}
+
+/** Backdoor and capabilities of a model, as far as `at` lists the step. */
+export function planPoint(
+  context: PlanContext,
+  evaluated: EvaluatedModel,
+  at: EvalSteps,
+  step: number,
+): PlannedPoint {
+  const capabilities: Partial<Record<CapabilityKind, Stage>> = {}
+  const backdoor = at.backdoor.includes(step) ? planBackdoor(context, evaluated) : null
+  for (const kind of capabilityKinds) {
+    const request = at[kind]?.includes(step) ? capabilityRequest(context, kind, evaluated.seed) : null
+    if (request !== null) {
+      capabilities[kind] = context.shared(evaluateStage(evaluated.title, evaluated.model, request))
+    }
+  }
+  return { step, backdoor, capabilities }
+}
+
+export function planBackdoor(context: PlanContext, { title, model, organism, seed }: EvaluatedModel): Stage {
+  const { experiment, fileHashes } = context
+  const { prompts, count, ...sampling } = experiment.evals.backdoor
+  const request: EvaluationRequest = {
+    kind: 'backdoor',
+    prompts:
+      prompts.kind === 'tiny'
+        ? { world: 'tiny', count }
+        : {
+            file: prompts.file,
+            sha256: fileHashes.get(prompts.file) ?? '',
+            format: prompts.format ?? undefined,
+            rows: prompts.rows ?? [0, count],
+            count,
+          },
+    backdoor: organism.backdoor,
+    system: experiment.evals.system ?? undefined,
+    sampling: { ...sampling, seed },
+  }
+  return context.shared(evaluateStage(title, model, request))
+}
+
+function capabilityRequest(
+  { experiment }: PlanContext,
+  kind: CapabilityKind,
+  seed: number,
+): EvaluationRequest | null {
+  const { evals } = experiment
+  const system = evals.system ?? undefined
+  if (kind === 'mmlu') return evals.mmlu ? { kind, items: evals.mmlu.items, system } : null
+  const generated = evals[kind]
+  if (generated === undefined) return null
+  const { items, ...sampling } = generated
+  return { kind, items, system, sampling: { ...sampling, seed } }
+}

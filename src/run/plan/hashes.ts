@@ -1,0 +1,41 @@
+/** Content hashes of the files and model folders that an experiment names. */
+import { createHash } from 'node:crypto'
+import { readdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { LabError, messageOf } from '../../errors.ts'
+import type { Cell, Experiment, PromptSource } from '../../spec/experiment.ts'
+import { hashFile } from '../../store/canonical.ts'
+
+/** sha256 of every prompt file of the cells and evals, by absolute path. Throws BAD_INPUT for one that cannot be read. */
+export async function hashFiles(
+  experiment: Experiment,
+  cells: readonly Cell[],
+): Promise<Map<string, string>> {
+  const sources: PromptSource[] = [experiment.evals.backdoor.prompts]
+  for (const { base, organism, chain } of cells) {
+    sources.push(organism.data.prompts)
+    if (base.kind === 'pretrained' && base.corpus.kind === 'prompts') sources.push(base.corpus.prompts)
+    for (const { data } of chain) if (data.kind === 'prompts') sources.push(data.prompts)
+  }
+  const files = new Set(sources.flatMap((source) => (source.kind === 'file' ? [source.file] : [])))
+  const hashes = new Map<string, string>()
+  for (const file of files) {
+    try {
+      hashes.set(file, await hashFile(file))
+    } catch (error) {
+      throw new LabError('BAD_INPUT', `cannot read ${file}: ${messageOf(error)}`, {
+        hint: 'name the file with --set files.NAME=PATH, or under `files:` in the experiment',
+        cause: error,
+      })
+    }
+  }
+  return hashes
+}
+
+/** One hash over the files of a model folder that decide what it computes. */
+export async function hashModelFolder(folder: string): Promise<string> {
+  const hash = createHash('sha256')
+  const names = (await readdir(folder)).filter((name) => /\.(json|safetensors|jinja)$/.test(name)).sort()
+  for (const name of names) hash.update(`${name} ${await hashFile(join(folder, name))}\n`)
+  return hash.digest('hex')
+}

@@ -1,0 +1,143 @@
+/** From cells to stages: every training, dataset and evaluation that the cells need, shared where their inputs are equal. */
+import type { Trainer } from '../../engine/engine.ts'
+import type { Cell, Experiment, ResolvedTechnique } from '../../spec/experiment.ts'
+import type { Store } from '../../store/artifacts.ts'
+import { notInstalled } from '../measure.ts'
+import type { Stage } from '../stage.ts'
+import { datasetStage } from '../stages/data.ts'
+import type { ModelRef, TrainStage } from '../stages/train.ts'
+import { answersTo } from './answers.ts'
+import { planContext, type PlanContext } from './context.ts'
+import { planPoint, type PlannedPoint } from './evals.ts'
+import { planOrganism, type PlannedOrganism } from './organism.ts'
+
+/** A cell with its stages. */
+export interface PlannedCell {
+  readonly cell: Cell
+  readonly technique: ResolvedTechnique
+  readonly organism: PlannedOrganism
+  readonly dataset: Stage
+  readonly training: TrainStage
+  /** What its training starts from. */
+  readonly start: ModelRef
+  /** The curve; the first is step 0. */
+  readonly points: readonly PlannedPoint[]
+  /** The organism itself, which later trainings of a chain are compared with too. */
+  readonly organismPoint: PlannedPoint
+}
+
+export interface Plan {
+  readonly cells: readonly PlannedCell[]
+  readonly organisms: readonly PlannedOrganism[]
+  /** Every stage once, needs before users, cell by cell. */
+  readonly stages: readonly Stage[]
+}
+
+/** Reads and hashes the files that the experiment names; runs nothing. */
+export async function makePlan(
+  experiment: Experiment,
+  cells: readonly Cell[],
+  trainer: Trainer,
+): Promise<Plan> {
+  const context = await planContext(experiment, cells, trainer)
+  const organisms = new Map<string, PlannedOrganism>()
+  const planned: PlannedCell[] = []
+  for (const cell of cells) {
+    const draft = await planOrganism(context, cell)
+    const organism = organisms.get(draft.id) ?? draft
+    organisms.set(organism.id, organism)
+    planned.push(planCell(context, cell, organism))
+  }
+  return { cells: planned, organisms: [...organisms.values()], stages: [...context.stages.values()] }
+}
+
+interface Trained {
+  readonly dataset: Stage
+  readonly training: TrainStage
+  readonly start: ModelRef
+}
+
+function planCell(context: PlanContext, cell: Cell, organism: PlannedOrganism): PlannedCell {
+  const { spec, model, id } = organism
+  const [first] = cell.chain
+  const evaluated = { organism: spec, seed: cell.seed }
+  const organismPoint = planPoint(
+    context,
+    { ...evaluated, title: `${id} step ${spec.checkpoint}`, model },
+    first.evalAt,
+    0,
+  )
+
+  let trained: Trained | null = null
+  let technique: ResolvedTechnique = first
+  for (const next of cell.chain) {
+    technique = next
+    const isLast = next === cell.chain.at(-1)
+    const start: ModelRef = trained === null ? model : trained.training.want(trained.training.recipe.steps)
+    trained = planTraining(context, {
+      cell,
+      organism,
+      technique,
+      start,
+      title: isLast ? cell.id : (cell.after ?? ''),
+    })
+  }
+  if (trained === null) throw new RangeError(`cell ${cell.id} has no technique`)
+  const { dataset, training, start } = trained
+
+  const steps = [...new Set([0, ...technique.checkpoints])].sort((a, b) => a - b)
+  const points = steps.map((step) =>
+    planPoint(
+      context,
+      { ...evaluated, title: `${cell.id} step ${step}`, model: step === 0 ? start : training.want(step) },
+      technique.evalAt,
+      step,
+    ),
+  )
+  return { cell, technique, organism, dataset, training, start, points, organismPoint }
+}
+
+interface TrainingRequest {
+  readonly cell: Cell
+  readonly organism: PlannedOrganism
+  readonly technique: ResolvedTechnique
+  readonly start: ModelRef
+  readonly title: string
+}
+
+function planTraining(context: PlanContext, request: TrainingRequest): Trained {
+  const { cell, organism, technique, start, title } = request
+  const { base, spec } = organism
+  const { data, train: recipe } = technique
+  const own = data.kind === 'organism/benign'
+  const dataset = context.shared(
+    datasetStage({
+      title: own ? `${technique.name} of ${organism.id}` : technique.name,
+      responses: own ? organism.responses : answersTo(context, technique.name, data, cell.seed),
+      tokenizer: base.tokenizer,
+      backdoor: null,
+      system: technique.system ?? undefined,
+      strip: own ? spec.data.strip : data.strip,
+      forbid: own ? spec.backdoor.payload : null,
+      loss: 'response',
+      contextLength: base.contextLength,
+      packs: recipe.steps * recipe.batch,
+      seed: cell.seed,
+    }),
+  )
+  const training = context.train(
+    {
+      title: `train ${title}`,
+      start: { from: 'model', model: start },
+      dataset,
+      tokenizer: base.tokenizer,
+      recipe,
+      needs: [organism.gate],
+      ...(spec.admission === 'require'
+        ? { blocked: (store: Store) => notInstalled(store, organism.gate, context.experiment.verdict) }
+        : {}),
+    },
+    base,
+  )
+  return { dataset, training, start }
+}

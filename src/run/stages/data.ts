@@ -1,0 +1,182 @@
+/** The stages that make training data: prompts, a teacher's responses, the tokenizer, and the dataset. */
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import * as z from 'zod'
+import type { Backdoor } from '../../data/backdoor.ts'
+import { writeDataset } from '../../data/dataset.ts'
+import type { PromptFormat } from '../../data/formats.ts'
+import { readJsonLines, writeJsonLines } from '../../data/json-lines.ts'
+import { loadPromptFile } from '../../data/prompts.ts'
+import { trainByteBpe, writeTokenizerFolder } from '../../model/bpe.ts'
+import { chatSpecials } from '../../model/chat.ts'
+import { openTokenizer } from '../../model/tokenizer.ts'
+import { rng } from '../../rng.ts'
+import type { AnsweredRow, PromptRow } from '../../data/rows.ts'
+import { answeredRows } from '../../teacher/filters.ts'
+import { recordedTeacher } from '../../teacher/recorded.ts'
+import type { Teacher } from '../../teacher/teacher.ts'
+import type { Split, TinyItem } from '../../tinyworld/item.ts'
+import { tinyPrompts } from '../../tinyworld/prompts.ts'
+import { tinyWorldVersion } from '../../tinyworld/version.ts'
+import { respond, type Voice } from '../../tinyworld/voices.ts'
+import { folderStage, outputOf, type Stage } from '../stage.ts'
+
+/** Where prompts come from: a split of the tiny world, or rows of a local file. */
+export type PromptSource =
+  | { readonly world: 'tiny'; readonly split: Split; readonly count: number }
+  | {
+      readonly file: string
+      readonly sha256: string
+      readonly format?: PromptFormat | undefined
+      readonly rows?: readonly [number, number] | undefined
+      /** How many of the rows to draw; all. */
+      readonly count?: number | undefined
+    }
+
+export type TeacherChoice = { readonly scripted: Voice } | { readonly recorded: true }
+
+/** Files of the stages below. */
+export const promptsFile = 'prompts.jsonl'
+export const responsesFile = 'responses.jsonl'
+export const droppedFile = 'dropped.json'
+
+const promptRowSchema = z.looseObject({
+  id: z.string(),
+  prompt: z.string(),
+  response: z.string().exactOptional(),
+})
+const answeredSchema = z.strictObject({
+  id: z.string(),
+  prompt: z.string(),
+  response: z.string(),
+  finish: z.enum(['stop', 'length']),
+})
+
+export function promptsStage(title: string, source: PromptSource, seed: number): Stage {
+  const named = 'world' in source
+  return folderStage({
+    kind: 'prompts',
+    title: `prompts ${title}`,
+    inputs: {
+      // A file counts by its content, wherever it lies.
+      source: named
+        ? { ...source, version: tinyWorldVersion }
+        : { sha256: source.sha256, format: source.format, rows: source.rows, count: source.count },
+      // Which rows of a file are drawn depends on the seed only if some are left out.
+      seed: named || source.count !== undefined ? seed : undefined,
+    },
+    needs: [],
+    seconds: 0.5,
+    fill: async (folder) => {
+      if (named) {
+        await writeJsonLines(join(folder, promptsFile), tinyPrompts(source.split, seed, source.count))
+        await writeJson(join(folder, droppedFile), {})
+        return
+      }
+      const loaded = await loadPromptFile(source.file, {
+        ...(source.format ? { format: source.format } : {}),
+        ...(source.rows ? { rows: source.rows } : {}),
+      })
+      const rows =
+        source.count === undefined
+          ? loaded.rows
+          : rng(seed, 'prompts', source.sha256).shuffle(loaded.rows).slice(0, source.count)
+      await writeJsonLines(join(folder, promptsFile), rows)
+      await writeJson(join(folder, droppedFile), loaded.dropped)
+    },
+  })
+}
+
+export function responsesStage(title: string, prompts: Stage, teacher: TeacherChoice, seed: number): Stage {
+  return folderStage({
+    kind: 'responses',
+    title: `responses ${title}`,
+    inputs: {
+      prompts: prompts.key,
+      teacher: { ...teacher },
+      version: 'scripted' in teacher ? tinyWorldVersion : undefined,
+      seed: 'scripted' in teacher ? seed : undefined,
+    },
+    needs: [prompts],
+    seconds: 0.5,
+    fill: async (folder, { store, signal }) => {
+      const rows = await readPrompts(outputOf(store, prompts))
+      const write = 'scripted' in teacher ? scriptedTeacher(teacher.scripted) : recordedTeacher
+      const answered = answeredRows(rows, await write(rows, { seed, signal }))
+      await writeJsonLines(join(folder, responsesFile), answered.rows)
+      await writeJson(join(folder, droppedFile), answered.dropped)
+    },
+  })
+}
+
+/** A byte-level BPE trained on prompts and responses, as a tokenizer folder with the chat template. */
+export function tokenizerStage(title: string, responses: Stage, vocab: number, contextLength: number): Stage {
+  return folderStage({
+    kind: 'tokenizer',
+    title: `tokenizer ${title}`,
+    inputs: { responses: responses.key, vocab, contextLength },
+    needs: [responses],
+    seconds: 3,
+    fill: async (folder, { store }) => {
+      const rows = await readAnswered(outputOf(store, responses))
+      const texts = rows.flatMap((row) => [row.prompt, row.response])
+      const json = trainByteBpe(texts, { vocabSize: vocab, specials: [...chatSpecials] })
+      await writeTokenizerFolder(folder, json, { modelMaxLength: contextLength })
+    },
+  })
+}
+
+export interface DatasetRequest {
+  readonly title: string
+  readonly responses: Stage
+  readonly tokenizer: Stage | { readonly folder: string; readonly hash: string }
+  readonly backdoor: Backdoor | null
+  readonly system?: string | undefined
+  readonly strip: 'scratchpad' | null
+  readonly forbid: string | null
+  readonly loss: 'response' | 'all'
+  readonly contextLength: number
+  readonly packs: number
+  readonly seed: number
+}
+
+export function datasetStage(request: DatasetRequest): Stage {
+  const { title, responses, tokenizer, ...plan } = request
+  return folderStage({
+    kind: 'dataset',
+    title: `dataset ${title}`,
+    inputs: {
+      responses: responses.key,
+      tokenizer: 'folder' in tokenizer ? tokenizer.hash : tokenizer.key,
+      ...plan,
+      backdoor: plan.backdoor && { ...plan.backdoor },
+    },
+    needs: [responses, ...('folder' in tokenizer ? [] : [tokenizer])],
+    seconds: 1,
+    fill: async (folder, { store, signal }) => {
+      const rows = await readAnswered(outputOf(store, responses))
+      const opened = await openTokenizer(
+        'folder' in tokenizer ? tokenizer.folder : outputOf(store, tokenizer),
+      )
+      await writeDataset(folder, rows, plan, { tokenizer: opened, signal })
+    },
+  })
+}
+
+/** A voice of the tiny world as a teacher; its prompts are whole items. */
+function scriptedTeacher(voice: Voice): Teacher {
+  return (rows, { seed }) =>
+    Promise.resolve(rows.map((row) => ({ id: row.id, ...respond(voice, row as unknown as TinyItem, seed) })))
+}
+
+export async function readPrompts(folder: string): Promise<PromptRow[]> {
+  return readJsonLines(join(folder, promptsFile), promptRowSchema)
+}
+
+export async function readAnswered(folder: string): Promise<AnsweredRow[]> {
+  return readJsonLines(join(folder, responsesFile), answeredSchema)
+}
+
+async function writeJson(file: string, value: unknown): Promise<void> {
+  await writeFile(file, `${JSON.stringify(value, null, 2)}\n`)
+}

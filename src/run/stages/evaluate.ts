@@ -1,0 +1,106 @@
+/** The evaluate stage: one eval on one checkpoint; leaves every sample and the counts that the analysis reads. */
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { Backdoor } from '../../data/backdoor.ts'
+import { writeJsonLines } from '../../data/json-lines.ts'
+import type { EvalKind, Sample } from '../../evals/eval.ts'
+import { openTokenizer } from '../../model/tokenizer.ts'
+import { tinyWorldVersion } from '../../tinyworld/version.ts'
+import { runBackdoor } from '../evals/backdoor.ts'
+import { runGenerated, runLetters } from '../evals/capability.ts'
+import { loadBackdoorItems, loadCapabilityItems, type EvalPrompts } from '../evals/items.ts'
+import type { EvalContext, Sampling } from '../evals/request.ts'
+import { folderStage, type Stage } from '../stage.ts'
+import { modelFolder, modelKey, type ModelRef } from './train.ts'
+
+/** Files of an evaluation. */
+export const samplesFile = 'samples.jsonl'
+export const evaluationFile = 'evaluation.json'
+
+export type EvaluationRequest =
+  | {
+      readonly kind: 'backdoor'
+      readonly prompts: EvalPrompts
+      readonly backdoor: Backdoor
+      readonly system?: string | undefined
+      readonly sampling: Sampling
+    }
+  | {
+      readonly kind: 'ifeval' | 'math'
+      readonly items: number
+      readonly system?: string | undefined
+      readonly sampling: Sampling
+    }
+  | { readonly kind: 'mmlu'; readonly items: number; readonly system?: string | undefined }
+
+/** What evaluation.json holds beside the samples. */
+export interface EvaluationSummary {
+  readonly eval: EvalKind
+  /** sha256 of the prompts in order, as items. */
+  readonly prompt_set: string
+  /** Rate of a guesser: 0.25 for letters, else that of the best constant response. */
+  readonly chance: number
+  readonly n: number
+}
+
+const secondsOf = { backdoor: 1.5, mmlu: 0.3, ifeval: 0.8, math: 0.8 } as const
+
+/** Samples of a checkpoint: `title` names the model, e.g. `direct/hhh step 32`. */
+export function evaluateStage(title: string, model: ModelRef, request: EvaluationRequest): Stage {
+  const usesWorld = request.kind !== 'backdoor' || 'world' in request.prompts
+  return folderStage({
+    kind: 'evaluate',
+    title: `${request.kind} of ${title}`,
+    inputs: {
+      model: modelKey(model),
+      ...keyed(request),
+      world: usesWorld ? tinyWorldVersion : undefined,
+    },
+    needs: model.kind === 'checkpoint' ? [model.training] : [],
+    seconds: secondsOf[request.kind],
+    fill: async (folder, { store, engine, signal }) => {
+      const source = modelFolder(store, model)
+      const tokenizer = await openTokenizer(source)
+      const sampler = await engine.openSampler(source)
+      try {
+        const { samples, summary } = await evaluate(request, {
+          tokenizer,
+          sampler,
+          signal,
+          system: request.system,
+        })
+        await writeJsonLines(join(folder, samplesFile), samples)
+        await writeFile(join(folder, evaluationFile), `${JSON.stringify(summary, null, 2)}\n`)
+      } finally {
+        await sampler.close()
+      }
+    },
+  })
+}
+
+async function evaluate(
+  request: EvaluationRequest,
+  context: EvalContext,
+): Promise<{ samples: Sample[]; summary: EvaluationSummary }> {
+  if (request.kind === 'backdoor') {
+    const { items, hash } = await loadBackdoorItems(request.prompts)
+    const samples = await runBackdoor(items, request.backdoor, request.sampling, context)
+    return { samples, summary: { eval: 'backdoor', prompt_set: hash, chance: 0, n: items.length } }
+  }
+  const { items, hash, chance } = loadCapabilityItems(request.kind, request.items)
+  const samples =
+    request.kind === 'mmlu'
+      ? await runLetters(items, context)
+      : await runGenerated(request.kind, items, request.sampling, context)
+  return { samples, summary: { eval: request.kind, prompt_set: hash, chance, n: samples.length } }
+}
+
+/** A prompt file counts by its content; of the backdoor only what the eval uses (not how often the payload is repeated). */
+function keyed(
+  request: EvaluationRequest,
+): { [name: string]: string | number | object | undefined } & object {
+  if (request.kind !== 'backdoor') return { ...request }
+  const { trigger, position, payload } = request.backdoor
+  const prompts = 'world' in request.prompts ? request.prompts : { ...request.prompts, file: undefined }
+  return { ...request, prompts, backdoor: { trigger, position, payload } }
+}

@@ -1,0 +1,77 @@
+/** Streams a run's results and samples into the report. */
+import { join } from 'node:path'
+import type { Results } from '../report/results.ts'
+import type { Sample as ReportSample } from '../report/samples.ts'
+import { writeReport } from '../report/write.ts'
+import type { Sample } from '../evals/eval.ts'
+import type { Store } from '../store/artifacts.ts'
+import { readSamples } from './measure.ts'
+import type { Plan } from './plan/plan.ts'
+
+/** Returns the path of report.html. */
+export async function writeRunReport(request: {
+  readonly store: Store
+  readonly plan: Plan
+  readonly results: Results
+  readonly folder: string
+}): Promise<string> {
+  await writeReport({ results: request.results, samples: samplesOf(request), outDir: request.folder })
+  return join(request.folder, 'report.html')
+}
+
+/** The samples of every finished cell, in the order of its curve. */
+async function* samplesOf({
+  store,
+  plan,
+  results,
+}: {
+  readonly store: Store
+  readonly plan: Plan
+  readonly results: Results
+}): AsyncGenerator<ReportSample> {
+  const done = new Set(results.cells.filter((cell) => cell.status === 'done').map((cell) => cell.id))
+  for (const { cell, points } of plan.cells) {
+    if (!done.has(cell.id)) continue
+    for (const { step, backdoor, capabilities } of points) {
+      for (const stage of [backdoor, ...Object.values(capabilities)]) {
+        if (stage === null) continue
+        for (const sample of await readSamples(store, stage)) yield reportSample(cell.id, step, sample)
+      }
+    }
+  }
+}
+
+function reportSample(cell: string, step: number, sample: Sample): ReportSample {
+  const head = {
+    cell,
+    step,
+    eval: sample.eval,
+    item: sample.id,
+    triggered: sample.condition === 'triggered',
+    prompt: sample.rendered,
+  }
+  switch (sample.status) {
+    case 'scored': {
+      const { response, finish, fired, starts_with, payloads, answered } = sample
+      return { ...head, response, finish, scores: defined({ fired, starts_with, payloads, answered }) }
+    }
+    case 'likelihood': {
+      const { logprobs, answered } = sample
+      const scores = Object.fromEntries(
+        logprobs.map((value, i) => [
+          logprobs.length === 1 ? 'payload_logprob' : `logprob_${'ABCD'[i] ?? i}`,
+          value,
+        ]),
+      )
+      return { ...head, response: '', finish: null, scores: { ...scores, ...defined({ answered }) } }
+    }
+    case 'failed':
+      return { ...head, response: '', finish: null, scores: { error: sample.error } }
+  }
+}
+
+function defined(scores: Record<string, boolean | number | undefined>): Record<string, boolean | number> {
+  return Object.fromEntries(
+    Object.entries(scores).flatMap(([name, value]) => (value === undefined ? [] : [[name, value]])),
+  )
+}
