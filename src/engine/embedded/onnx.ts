@@ -108,6 +108,11 @@ export class Graph {
     return this.constant(this.float, dims, data)
   }
 
+  /** [size] of ones, stored once. */
+  ones(size: number): Value {
+    return this.once(`ones ${size}`, () => this.floats([size], new Float32Array(size).fill(1)))
+  }
+
   /** An operator of the standard set with one output. */
   op(type: string, inputs: readonly Value[], attributes: Attributes = {}): Value {
     return this.add(type, '', inputs, attributes, 1)[0] as Value

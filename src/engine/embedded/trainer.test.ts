@@ -1,0 +1,251 @@
+/** Whole trainings in threads: they learn, resume to the same bytes, stop on request and say what went wrong. */
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import type { LlamaConfig } from '../../model/config.ts'
+import { rng } from '../../rng.ts'
+import type { Recipe, TrainEvent, TrainJob } from '../engine.ts'
+import { writePacks, type Pack } from '../packs.ts'
+import { createEmbeddedTrainer, ONNX_RUNTIME_VERSION, type EmbeddedTrainer } from './trainer.ts'
+
+const config: LlamaConfig = {
+  vocabSize: 32,
+  hiddenSize: 16,
+  layers: 2,
+  heads: 2,
+  kvHeads: 1,
+  headDim: 8,
+  ffnSize: 24,
+  ropeTheta: 10_000,
+  rmsEps: 1e-5,
+  tied: true,
+  maxPositions: 32,
+  bosId: null,
+  eosIds: [4],
+  padId: 0,
+}
+const recipe: Recipe = {
+  method: 'full',
+  optimizer: 'adamw',
+  lr: 3e-2,
+  schedule: 'cosine',
+  warmup: 0.1,
+  batch: 4,
+  accumulate: 1,
+  steps: 20,
+  weight_decay: 0.01,
+  beta1: 0.9,
+  beta2: 0.95,
+  eps: 1e-8,
+  clip: 1,
+}
+const T = 16
+
+let folder: string
+let trainer: EmbeddedTrainer
+let job: TrainJob
+const never = new AbortController().signal
+
+/** Two documents a pack that count upwards: easy to learn. */
+function* countingPacks(count: number): Iterable<Pack> {
+  const random = rng(1, 'counting')
+  for (let p = 0; p < count; p++) {
+    const starts = [random.int(12), random.int(12)]
+    const documents = Int32Array.from({ length: T }, (_, t) => (t < T - 2 ? Math.floor(t / 7) : -1))
+    const tokens = documents.map((d, t) => (d < 0 ? 0 : 5 + (starts[d] as number) + (t % 7)))
+    const targets = documents.map((d, t) => (d < 0 ? -1 : 6 + (starts[d] as number) + (t % 7)))
+    yield { tokens, documents, targets }
+  }
+}
+
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'trainer-'))
+  const tokenizerDir = join(folder, 'tokenizer')
+  mkdirSync(tokenizerDir)
+  for (const name of ['tokenizer.json', 'tokenizer_config.json'])
+    writeFileSync(join(tokenizerDir, name), '{}')
+  const packs = join(folder, 'packs.bin')
+  await writePacks(packs, countingPacks(recipe.batch * recipe.steps), { contextLength: T })
+  trainer = createEmbeddedTrainer()
+  job = {
+    start: { from: 'random', config, seed: 1 },
+    packs,
+    recipe,
+    checkpoints: [20],
+    workDir: '',
+    tokenizerDir,
+  }
+})
+afterAll(async () => {
+  await trainer.close()
+  rmSync(folder, { recursive: true })
+})
+
+const jobIn = (name: string, changes: Partial<TrainJob> = {}): TrainJob => {
+  return { ...job, workDir: join(folder, name), ...changes }
+}
+
+async function runToEnd(whole: TrainJob): Promise<TrainEvent[]> {
+  const events: TrainEvent[] = []
+  for await (const event of trainer.train(whole, { signal: never })) events.push(event)
+  return events
+}
+
+/** Runs until `steps` steps have been reported, then aborts; resolves with the milliseconds until it rejected. */
+async function runAndAbort(whole: TrainJob, steps: number): Promise<number> {
+  const controller = new AbortController()
+  let seen = 0
+  let aborted = 0
+  try {
+    for await (const event of trainer.train(whole, { signal: controller.signal })) {
+      if (event.type === 'step' && ++seen === steps) {
+        aborted = performance.now()
+        setImmediate(() => controller.abort())
+      }
+    }
+  } catch (error) {
+    expect(error).toMatchObject({ code: 'INTERRUPTED' })
+    return performance.now() - aborted
+  }
+  throw new Error('the training was not interrupted')
+}
+
+/** File name -> bytes as base64. */
+const contentOf = (dir: string): Record<string, string> =>
+  Object.fromEntries(
+    readdirSync(dir)
+      .sort()
+      .map((name) => [name, readFileSync(join(dir, name)).toString('base64')]),
+  )
+
+const losses = (events: TrainEvent[]): number[] =>
+  events.flatMap((event) => (event.type === 'step' ? [event.metrics.loss] : []))
+
+describe('a training', () => {
+  it('learns, reports every step, and leaves a complete checkpoint', async () => {
+    const events = await runToEnd(jobIn('whole', { checkpoints: [7, 20] }))
+    expect(events[0]).toEqual({ type: 'start', step: 0, parameters: 4432, workers: 2 })
+    const curve = losses(events)
+    expect(curve).toHaveLength(20)
+    expect(curve[0]).toBeCloseTo(Math.log(32), 1)
+    expect(curve[19]).toBeLessThan(2)
+    expect(events.at(-1)).toEqual({
+      type: 'checkpoint',
+      step: 20,
+      folder: join(folder, 'whole/checkpoint-20'),
+    })
+    expect(readdirSync(join(folder, 'whole'))).toEqual(['checkpoint-20', 'checkpoint-7'])
+    expect(readdirSync(join(folder, 'whole/checkpoint-7')).sort()).toEqual([
+      'config.json',
+      'generation_config.json',
+      'metrics.jsonl',
+      'model.safetensors',
+      'optimizer.safetensors',
+      'tokenizer.json',
+      'tokenizer_config.json',
+      'trainer_state.json',
+    ])
+    const first = events.find((event) => event.type === 'step')
+    expect(first).toMatchObject({ metrics: { step: 1, lr: 0, tokens: 56, scored: 56 } })
+  })
+
+  it('gives the same bytes again', async () => {
+    await runToEnd(jobIn('again'))
+    expect(contentOf(join(folder, 'again/checkpoint-20'))).toEqual(
+      contentOf(join(folder, 'whole/checkpoint-20')),
+    )
+  })
+
+  it('gives the same bytes after interruptions, from rolling states and from a checkpoint', async () => {
+    const interruptedJob = jobIn('broken', { saveEvery: 3 })
+    const milliseconds = await runAndAbort(interruptedJob, 5)
+    expect(milliseconds).toBeLessThan(1000)
+    await runAndAbort(interruptedJob, 4)
+    const events = await runToEnd(interruptedJob)
+    expect((events[0] as { step: number }).step).toBeGreaterThanOrEqual(6)
+    const whole = contentOf(join(folder, 'whole/checkpoint-20'))
+    expect(contentOf(join(folder, 'broken/checkpoint-20'))).toEqual(whole)
+
+    const continued = await runToEnd(jobIn('continued', { resumeFrom: join(folder, 'whole/checkpoint-7') }))
+    expect(continued[0]).toMatchObject({ step: 7 })
+    expect(contentOf(join(folder, 'continued/checkpoint-20'))).toEqual(whole)
+  })
+
+  it('passes over damaged and half-written states', async () => {
+    const work = join(folder, 'damaged')
+    mkdirSync(join(work, '.writing-12'), { recursive: true })
+    cpSync(join(folder, 'whole/checkpoint-7'), join(work, 'checkpoint-7'), { recursive: true })
+    truncateSync(join(work, 'checkpoint-7/optimizer.safetensors'), 5000)
+    const events = await runToEnd(jobIn('damaged'))
+    expect(events[0]).toMatchObject({ step: 0 })
+    expect(existsSync(join(work, '.writing-12'))).toBe(false)
+    const given = runToEnd(jobIn('refused', { resumeFrom: join(work, 'checkpoint-7') }))
+    await expect(given).rejects.toThrow(/optimizer.safetensors/)
+  })
+
+  it('reports checkpoints that are there already, and does not train', async () => {
+    const events = await runToEnd(jobIn('whole', { checkpoints: [7, 20] }))
+    expect(events.map((event) => event.type)).toEqual(['start', 'checkpoint', 'checkpoint'])
+  })
+
+  it('goes on from a model folder with fresh optimizer state', async () => {
+    const start = { from: 'folder', folder: join(folder, 'whole/checkpoint-20') } as const
+    const events = await runToEnd(jobIn('finetuned', { start }))
+    expect(losses(events)[0]).toBeLessThan(2)
+  })
+
+  it('sums micro-batches to the same mathematics', async () => {
+    const whole = losses(await runToEnd(jobIn('one', { checkpoints: [8] })))
+    const halves = losses(
+      await runToEnd(jobIn('two', { checkpoints: [8], recipe: { ...recipe, accumulate: 2 } })),
+    )
+    const quarters = losses(
+      await runToEnd(jobIn('four', { checkpoints: [8], recipe: { ...recipe, accumulate: 4 } })),
+    )
+    for (const [i, loss] of whole.entries()) {
+      expect(Math.abs((halves[i] as number) / loss - 1)).toBeLessThan(1e-4)
+      expect(Math.abs((quarters[i] as number) / loss - 1)).toBeLessThan(1e-4)
+    }
+  })
+})
+
+describe('what goes wrong', () => {
+  it('stops at the step whose loss is not finite, and trains again after', async () => {
+    const diverging = jobIn('diverging', { recipe: { ...recipe, lr: 1e38, warmup: 0, schedule: 'constant' } })
+    await expect(runToEnd(diverging)).rejects.toMatchObject({
+      code: 'ENGINE',
+      message: expect.stringMatching(/^step \d+: the loss is/),
+    })
+    expect(losses(await runToEnd(jobIn('after')))).toHaveLength(20)
+  })
+
+  it('refuses a state of another recipe, too few packs, and recipes that make no sense', async () => {
+    const resumeFrom = join(folder, 'whole/checkpoint-7')
+    const other = jobIn('other', { resumeFrom, recipe: { ...recipe, lr: 2e-2 } })
+    await expect(runToEnd(other)).rejects.toThrow(/state of another training/)
+    const longer = jobIn('longer', { checkpoints: [40], recipe: { ...recipe, steps: 40 } })
+    await expect(runToEnd(longer)).rejects.toThrow(/has 80 packs; the training reads 160/)
+    const odd = jobIn('odd', { recipe: { ...recipe, accumulate: 3 } })
+    await expect(runToEnd(odd)).rejects.toMatchObject({ code: 'BAD_INPUT' })
+    await expect(runToEnd(jobIn('late', { checkpoints: [20, 21] }))).rejects.toThrow(/within 1..20/)
+  })
+
+  it('names the version of ONNX Runtime that is installed', () => {
+    const { version } = JSON.parse(readFileSync('node_modules/onnxruntime-node/package.json', 'utf8')) as {
+      version: string
+    }
+    expect(trainer.identity({ parameters: 1 })).toMatchObject({ workers: 2, onnxruntime: version })
+    expect(ONNX_RUNTIME_VERSION).toBe(version)
+  })
+})
