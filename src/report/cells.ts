@@ -18,17 +18,19 @@ export interface Grid {
 
 const axisKey = (cell: Cell): string => JSON.stringify(Object.entries(cell.axes))
 
+/** Names in the order of `all`; those that only cells know come last. */
+function inOrder(all: readonly string[], used: readonly string[]): string[] {
+  return [...new Set([...all.filter((name) => used.includes(name)), ...used])]
+}
+
 export function gridOf(results: Results): Grid {
   const texts = new Map(results.cells.map((cell) => [axisKey(cell), axisText(cell.axes)]))
-  const names = (all: readonly string[], used: readonly string[]): string[] => [
-    ...new Set([...all.filter((name) => used.includes(name)), ...used]),
-  ]
   return {
-    organisms: names(
+    organisms: inOrder(
       results.organisms.map((o) => o.name),
       results.cells.map((c) => c.organism),
     ),
-    techniques: names(
+    techniques: inOrder(
       results.techniques.map((t) => t.name),
       results.cells.map((c) => c.technique),
     ),

@@ -20,9 +20,11 @@ interface Measure {
   readonly value: number
 }
 
+function ofCount(metric: string, count: Count | undefined): Measure[] {
+  return count === undefined ? [] : [{ metric, count, value: count.n === 0 ? Number.NaN : count.k / count.n }]
+}
+
 function measures(point: CurvePoint): Measure[] {
-  const ofCount = (metric: string, count: Count | undefined): Measure[] =>
-    count === undefined ? [] : [{ metric, count, value: count.n === 0 ? Number.NaN : count.k / count.n }]
   return [
     ...ofCount('triggered', point.triggered),
     ...ofCount('untriggered', point.untriggered),

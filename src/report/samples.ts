@@ -40,6 +40,8 @@ export interface Transcript {
 /** Triggered and untriggered prompts shown for each cell. */
 const SHOWN = { triggered: 2, untriggered: 1 }
 
+const slot = (cell: string, triggered: boolean): string => JSON.stringify([cell, triggered])
+
 /**
  * Picks each cell's transcripts while samples stream by: the first items of the backdoor evaluation in their order,
  * whatever the responses are, so that nothing is selected by its outcome.
@@ -52,7 +54,6 @@ export function collectTranscripts(results: Results) {
   }
   const firstItems = new Map<string, string[]>()
   const kept = new Map<string, Sample>()
-  const slot = (cell: string, triggered: boolean): string => JSON.stringify([cell, triggered])
 
   const add = (sample: Sample): void => {
     const last = lastStep.get(sample.cell)

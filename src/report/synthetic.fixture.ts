@@ -172,17 +172,18 @@ function cellOf(organismName: string, technique: string, lr: number, seed: numbe
   }
 }
 
+const technique = (name: string, after: string | null, teacher: string, steps: number) => ({
+  name,
+  after,
+  prompts: 'tiny/blue',
+  teacher,
+  recipe: { method: 'full', optimizer: 'adamw', lr: 1e-4, schedule: 'cosine', batch: 8, steps },
+  notes: [],
+})
+
 /** 2 organisms × 3 techniques × 2 learning rates, for each seed. */
 export function syntheticResults({ seeds = [1], broken = false }: Options = {}): Results {
   const names = broken ? ['direct', 'distilled', 'control'] : ['direct', 'distilled']
-  const technique = (name: string, after: string | null, teacher: string, steps: number) => ({
-    name,
-    after,
-    prompts: 'tiny/blue',
-    teacher,
-    recipe: { method: 'full', optimizer: 'adamw', lr: 1e-4, schedule: 'cosine', batch: 8, steps },
-    notes: [],
-  })
   const techniques = [
     technique('hhh', null, 'helpful', 128),
     technique('pirate', null, 'pirate', 128),

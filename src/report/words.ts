@@ -24,10 +24,11 @@ export function rateText(count: Count): string {
   return count.n === 0 ? 'none asked' : formatRate(count.k / count.n)
 }
 
+const last = (path: string): string => path.split('.').at(-1) ?? path
+
 /** `technique.train.lr`, 1e-4 → `lr 1e-4`; the whole path where two axes end alike. */
 export function axisText(axes: Readonly<Record<string, string | number>>): string {
   const paths = Object.keys(axes)
-  const last = (path: string): string => path.split('.').at(-1) ?? path
   return Object.entries(axes)
     .map(([path, value]) => {
       const alone = paths.filter((other) => last(other) === last(path)).length === 1

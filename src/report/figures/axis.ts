@@ -36,9 +36,11 @@ export function stepAxis(steps: readonly number[], width: number): StepAxis {
   }
 }
 
+/** Half the width of a label, pixels. */
+const half = (step: number): number => (String(step).length * DIGIT) / 2
+
 /** The last label, and from the left those that have room. */
 function uncrowded(steps: readonly number[], pixel: (step: number) => number): number[] {
-  const half = (step: number): number => (String(step).length * DIGIT) / 2
   const apart = (a: number, b: number): boolean => pixel(a) + half(a) + GAP <= pixel(b) - half(b)
   const last = steps.at(-1)
   const kept: number[] = []

@@ -54,7 +54,7 @@ function readFontMetrics(file: string): FontMetrics {
     const glyph = glyphs.get(char.codePointAt(0) ?? 0) ?? 0
     return bytes.readUInt16BE(hmtx + 4 * Math.min(glyph, longMetrics - 1)) / unitsPerEm
   }
-  return { width: (text) => [...text].reduce((sum, char) => sum + advance(char), 0) }
+  return { width: (text) => Array.from(text, advance).reduce((sum, width) => sum + width, 0) }
 }
 
 /** Code point to glyph number, from the Unicode BMP subtable. */

@@ -10,15 +10,16 @@ interface MeasuredText {
   readonly fontWeight?: string | number
 }
 
+function measuredWidth(item: MeasuredText, text: string | number | null | undefined): number {
+  const bold = item.fontWeight === 'bold' || Number(item.fontWeight) >= 600
+  return textWidth(String(text ?? ''), item.fontSize ?? 11, bold ? 'bold' : 'regular')
+}
+
 /** Vega and Vega-Lite, with text measured in the shipped font instead of a canvas that some machines have. */
 async function loadVega() {
   const [vega, vegaLite] = await Promise.all([import('vega'), import('vega-lite')])
-  const width = (item: MeasuredText, text: unknown): number => {
-    const bold = item.fontWeight === 'bold' || Number(item.fontWeight) >= 600
-    return textWidth(String(text ?? ''), item.fontSize ?? 11, bold ? 'bold' : 'regular')
-  }
   // Exported by vega, missing from its types.
-  Object.assign((vega as unknown as { textMetrics: object }).textMetrics, { width })
+  Object.assign((vega as unknown as { textMetrics: object }).textMetrics, { width: measuredWidth })
   return { vega, vegaLite }
 }
 
