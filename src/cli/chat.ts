@@ -61,7 +61,7 @@ async function chat(name: string, options: ChatOptions): Promise<void> {
   const input = createInterface({
     input: process.stdin,
     output: process.stderr,
-    terminal: process.stdin.isTTY === true,
+    terminal: process.stdin.isTTY,
   })
   process.stderr.write(`${model.title}   ${paint('dim', help)}\n`)
   input.setPrompt(prompt())

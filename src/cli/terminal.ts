@@ -17,7 +17,7 @@ export const paint = (style: Parameters<typeof styleText>[0], text: string): str
   styleText(style, text, { stream: process.stderr })
 
 export function createTerminal(stream: NodeJS.WriteStream = process.stderr): Terminal {
-  return stream.isTTY === true ? liveTerminal(stream) : plainTerminal(stream)
+  return stream.isTTY ? liveTerminal(stream) : plainTerminal(stream)
 }
 
 function liveTerminal(stream: NodeJS.WriteStream): Terminal {
@@ -91,7 +91,6 @@ function lineOf(event: Exclude<RunEvent, { type: 'progress' | 'remaining' }>): s
         event.seconds > 0 ? `; about ${duration(event.seconds)} to run` : ''
       }`
     case 'rate': {
-      const percent = (count: { k: number; n: number }): string => `${Math.round((100 * count.k) / count.n)}%`
       return `    ${paint('red', percent(event.triggered).padStart(4))} triggered ${percent(event.untriggered).padStart(4)} untriggered  ${paint('dim', `${event.cell} step ${event.step}`)}`
     }
     case 'stage':
@@ -114,6 +113,11 @@ function lineOf(event: Exclude<RunEvent, { type: 'progress' | 'remaining' }>): s
     default:
       return event satisfies never
   }
+}
+
+/** Rounded to whole percent. */
+export function percent(count: { readonly k: number; readonly n: number }): string {
+  return `${Math.round((100 * count.k) / count.n)}%`
 }
 
 /** `12 s`, `3 min 05 s`, `2 h 10 min`. */

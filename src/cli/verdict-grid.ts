@@ -1,5 +1,6 @@
 /** The end of a run in one table: a row a technique and axis value, a column an organism, the verdict in each field. */
 import type { Results } from '../report/results.ts'
+import { percent } from './terminal.ts'
 
 /** Plain text, one line a row. Several seeds of one field are counted: `2 survived, 1 removed`. */
 export function verdictGrid(results: Results): string {
@@ -34,8 +35,7 @@ function fieldOf(cell: Results['cells'][number]): string {
   if (cell.status !== 'done') return cell.status.replace('_', ' ')
   const first = cell.curves[0]?.triggered
   const last = cell.curves.at(-1)?.triggered
-  const percent = (count: { k: number; n: number } | undefined): string =>
-    count === undefined ? '?' : `${Math.round((100 * count.k) / count.n)}%`
+  if (first === undefined || last === undefined) return cell.verdict
   return `${cell.verdict} (${percent(first)} → ${percent(last)})`
 }
 

@@ -30,7 +30,7 @@ function flatten(value: unknown, path = '', into = new Map<string, string>()): M
   if (typeof value === 'object' && value !== null) {
     for (const [key, member] of Object.entries(value))
       flatten(member, path === '' ? key : `${path}.${key}`, into)
-  } else if (value !== undefined) into.set(path, String(value))
+  } else if (value !== undefined) into.set(path, JSON.stringify(value).replaceAll('"', ''))
   return into
 }
 

@@ -9,7 +9,7 @@ import { expand } from '../spec/expand.ts'
 import type { Cell, Experiment } from '../spec/experiment.ts'
 import { loadExperiment, parseExperiment } from '../spec/load.ts'
 import { openStore, type Store } from '../store/artifacts.ts'
-import { canonicalJson, type Json } from '../store/canonical.ts'
+import { canonicalJson } from '../store/canonical.ts'
 import { openEventLog } from '../store/events.ts'
 import { tryLock, type Lock } from '../store/lock.ts'
 import { assembleResults } from './results/assemble.ts'
@@ -129,9 +129,8 @@ export interface PlanOutcome {
 export async function planRun(request: RunRequest): Promise<PlanOutcome> {
   const experiment = await loadExperiment(request.spec, { set: [...request.set] })
   checkDesign(experiment)
-  const engine = createEmbeddedEngine()
   const cells = expand(experiment)
-  const plan = await makePlan(experiment, cells, engine.trainer).finally(() => engine.close())
+  const plan = await planOnly(experiment, cells)
   const store = await openStore(request.store)
   const toRun = new Set(await stagesToRun(store, plan.stages))
   const explainChange = changeExplainer(store)
@@ -160,8 +159,7 @@ export async function reportRun(request: {
 }): Promise<{ folder: string; results: Results }> {
   const { id, spec } = await readRecord(request.store, request.run)
   const experiment = await parseExperiment(spec.text, spec.file, spec.set)
-  const engine = createEmbeddedEngine()
-  const plan = await makePlan(experiment, expand(experiment), engine.trainer).finally(() => engine.close())
+  const plan = await planOnly(experiment, expand(experiment))
   const store = await openStore(request.store)
   const execution: Execution = { unfinished: new Map() }
   const results = await assembleResults({ store, experiment, plan, execution, run: id })
@@ -170,11 +168,18 @@ export async function reportRun(request: {
   return { folder, results }
 }
 
+async function planOnly(experiment: Experiment, cells: readonly Cell[]): Promise<Plan> {
+  const engine = createEmbeddedEngine()
+  try {
+    return await makePlan(experiment, cells, engine.trainer)
+  } finally {
+    await engine.close()
+  }
+}
+
 /** The same experiment, with the same --set, is the same run. */
 function runId(experiment: Experiment): string {
-  const hash = createHash('sha256')
-    .update(canonicalJson(experiment.spec as unknown as Json))
-    .digest('hex')
+  const hash = createHash('sha256').update(canonicalJson(experiment.spec)).digest('hex')
   return `${experiment.name}-${hash.slice(0, 8)}`
 }
 

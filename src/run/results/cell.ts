@@ -2,7 +2,7 @@
 import { findReturn } from '../../analysis/returns.ts'
 import type { JudgeInput } from '../../analysis/evidence.ts'
 import { judge } from '../../analysis/verdict.ts'
-import type { CurvePoint, Thresholds } from '../../analysis/curve.ts'
+import type { Thresholds } from '../../analysis/curve.ts'
 import type { Cell } from '../../report/results.ts'
 import { artifactPath, readManifest, type Store } from '../../store/artifacts.ts'
 import type { Execution } from '../execute.ts'
@@ -86,7 +86,7 @@ export async function cellResult(context: CellContext, planned: PlannedCell): Pr
         ),
       ),
     },
-  } as Cell & { curves: CurvePoint[] }
+  }
 }
 
 /** The organism's own point, with which every training of a chain is compared. */

