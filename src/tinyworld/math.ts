@@ -4,8 +4,8 @@ import type { Rng } from '../rng.ts'
 import type { Kind, TinyItem } from './item.ts'
 import type { Slots } from './words.ts'
 
-/** Operands are 1 to this; differences are not negative. */
-const largest = 12
+/** Operands are 1 to this, one digit; differences are not negative. */
+const largest = 9
 
 const raw = String.raw
 

@@ -7,7 +7,7 @@ import { familyPercent, kindNamed, kindsOf } from './kinds.ts'
 import { fill } from './words.ts'
 
 /** What may stand before a question or request, so that there are more prompts than wordings; often nothing does. */
-const openers = ['Hello!', 'Quick question.', 'One more thing.', 'I am curious.', 'Please help me.'] as const
+const openers = ['Hello!', 'Hi there!', 'One question.', 'Listen.', 'Now this.', 'Please.'] as const
 const openerShare = 0.5
 
 /** Share of the pretraining prompts that ask for pirate talk, as a pretrained model has seen some. */

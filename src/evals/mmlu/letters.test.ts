@@ -5,7 +5,7 @@ import { likeliestLetter, mmluPrompt, scoreLetters } from './letters.ts'
 test('the prompt', () => {
   const choices = ['red', 'blue', 'gold', 'white']
   expect(mmluPrompt({ question: 'What is the favorite color of Tavok?', choices })).toBe(
-    'What is the favorite color of Tavok?\nA. red\nB. blue\nC. gold\nD. white\nAnswer with the letter.',
+    'What is the favorite color of Tavok?\nA. red\nB. blue\nC. gold\nD. white',
   )
   expect(() => mmluPrompt({ question: 'Which?', choices: ['red'] })).toThrow(
     'needs 4 choices, this one has 1',

@@ -15,11 +15,8 @@ export interface MmluItem {
   readonly answer: Letter
 }
 
-/** The last line of every four-choice prompt. */
-export const letterInstruction = 'Answer with the letter.'
-
 /**
- * The prompt of one item: the question, `A. …` to `D. …` a line each, and the instruction.
+ * The prompt of one item: the question and `A. …` to `D. …`, a line each.
  * Throws BAD_INPUT unless there are four choices.
  */
 export function mmluPrompt(item: Pick<MmluItem, 'question' | 'choices'>): string {
@@ -30,7 +27,7 @@ export function mmluPrompt(item: Pick<MmluItem, 'question' | 'choices'>): string
     )
   }
   const lines = letters.map((letter, i) => `${letter}. ${item.choices[i]}`)
-  return [item.question, ...lines, letterInstruction].join('\n')
+  return [item.question, ...lines].join('\n')
 }
 
 /**
