@@ -1,5 +1,5 @@
 /** The train stage: one training whose checkpoints are artifacts of their own, resumed from the nearest committed state. */
-import { mkdir, readdir, rm } from 'node:fs/promises'
+import { mkdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Recipe, TrainJob } from '../../engine/engine.ts'
 import type { LlamaConfig } from '../../model/config.ts'
@@ -114,9 +114,9 @@ async function perform(
   const { store, engine, signal } = tools
   const workDir = workPath(store, 'train', stage.key)
   await mkdir(workDir, { recursive: true })
-  await adoptLeftovers(store, workDir, stage, artifactAt)
 
-  const missing = (await missingArtifacts(store, stage)).map((artifact) => stepOf(artifact))
+  // A checkpoint that a crash left in workDir uncommitted is told again by the trainer, not trained again.
+  const missing = (await missingArtifacts(store, stage)).map(stepOf)
   const first = missing[0]
   if (first !== undefined) {
     const resumeFrom = await nearestCommitted(store, stage.key, first)
@@ -147,20 +147,6 @@ async function perform(
     }
   }
   await rm(workDir, { recursive: true, force: true })
-}
-
-/** A crash between writing a checkpoint and committing it leaves a whole folder: commit it now. */
-async function adoptLeftovers(
-  store: Store,
-  workDir: string,
-  stage: TrainStage,
-  artifactAt: (step: number) => ArtifactDescription,
-): Promise<void> {
-  const missing = new Set((await missingArtifacts(store, stage)).map(stepOf))
-  for (const name of await readdir(workDir)) {
-    const step = Number(/^checkpoint-(\d+)$/.exec(name)?.[1])
-    if (missing.has(step)) await commitFolder(store, artifactAt(step), join(workDir, name), 0)
-  }
 }
 
 const stepOf = (artifact: ArtifactDescription): number => (artifact.inputs as { step: number }).step
