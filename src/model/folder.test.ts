@@ -25,7 +25,16 @@ const config: LlamaConfig = {
   eosIds: [4],
   padId: 0,
 }
-const untied: LlamaConfig = { ...config, tied: false, eosIds: [4, 5], bosId: 1 }
+const untied: LlamaConfig = {
+  ...config,
+  tied: false,
+  headDim: 4,
+  ropeTheta: 500_000,
+  rmsEps: 1e-6,
+  eosIds: [4, 5],
+  bosId: 1,
+  padId: null,
+}
 
 let dir = ''
 let tokenizerDir = ''

@@ -32,7 +32,7 @@ export interface Tokenizer {
   readonly endOfTurn: number
   /** Largest id + 1. */
   readonly vocabSize: number
-  /** sha256 over tokenizer.json and the chat template, hexadecimal. */
+  /** sha256 over what decides the ids: tokenizer.json, the chat template and the named tokens. Hexadecimal. */
   readonly hash: string
 }
 
@@ -181,7 +181,7 @@ export async function openTokenizer(folder: string): Promise<Tokenizer> {
         .values()
         .reduce((largest, id) => Math.max(largest, id), -1) + 1,
     hash: createHash('sha256')
-      .update(JSON.stringify([text, template]))
+      .update(JSON.stringify([text, template, named]))
       .digest('hex'),
   }
 }

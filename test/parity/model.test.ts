@@ -223,6 +223,7 @@ describe.skipIf(missingPython() !== null)('models', () => {
   test.each(Object.entries(ours))(
     'written here, %s: same logits, same greedy continuation',
     async (name, config) => {
+      expect(await readConfig(join(dir, folderName(name)))).toEqual(config)
       const { stopped } = await expectSame(join(dir, folderName(name)), seenBy(name))
       if (config.eosIds.length > 0) expect(stopped).toBeGreaterThan(0)
     },
