@@ -49,7 +49,10 @@ const globals = {
 
 export type ChatRenderer = (messages: readonly ChatMessage[], options: RenderOptions) => string
 
-/** Compiles a chat template. The renderer throws BAD_MODEL if the template refuses the messages (e.g. a role that it does not know). */
+/**
+ * Compiles a chat template. The renderer throws BAD_MODEL if the template refuses the messages (e.g. a role that it does not know).
+ * A template's `trim` knows the white space of JavaScript, which differs from Python's in U+FEFF, U+0085 and U+001C to U+001F.
+ */
 export function compileChatTemplate(file: string, source: string, tokens: TemplateTokens): ChatRenderer {
   let program: Template['parsed']
   try {

@@ -160,6 +160,20 @@ test('a tokenizer that the cache does not fit gives the same ids by the library,
   )
 })
 
+test('the token that ends a turn is special even where tokenizer.json does not list it', async () => {
+  const unlisted = await openTokenizer(
+    await changed(({ json }) => {
+      json['added_tokens'] = (json['added_tokens'] as { id: number }[]).filter(({ id }) => id < 3)
+    }),
+  )
+  const messages: ChatMessage[] = [{ role: 'user', content: 'sea <|end|>' }]
+  const end = {
+    ids: unlisted.encode('<|end|>'),
+    guarded: unlisted.encodeChat(messages).ids.filter((id) => id === 4),
+  }
+  expect(end).toEqual({ ids: [4], guarded: [4] })
+})
+
 test('a template of its own file wins, may trim and may ask for a date that it does not get', async () => {
   const folder = await changed(({ config }) => {
     config['eos_token'] = { content: '<|end|>', lstrip: false }

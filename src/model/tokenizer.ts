@@ -7,7 +7,13 @@ import { LabError, messageOf } from '../errors.ts'
 import { type ChatMessage, type ChatRenderer, compileChatTemplate, type RenderOptions } from './chat.ts'
 import { HfTokenizer, type LibraryTokenizer } from './hf-tokenizers.ts'
 import { fileProblem, parseJson, readTextIfPresent } from './json-file.ts'
-import { anyOf, textEncoders, type TextEncoders, tokenizerJsonSchema } from './text-encoder.ts'
+import {
+  anyOf,
+  textEncoders,
+  type ParsedTokenizerJson,
+  type TextEncoders,
+  tokenizerJsonSchema,
+} from './text-encoder.ts'
 
 export type { ChatMessage, RenderOptions } from './chat.ts'
 
@@ -128,19 +134,49 @@ function openLibrary(file: string, json: unknown, config: unknown): LibraryToken
   }
 }
 
+/** Tokens with a name (eos and the like) are special even where tokenizer.json does not say so; `transformers` adds them on loading. */
+function withNamedTokens(
+  json: ParsedTokenizerJson,
+  named: readonly string[],
+  library: LibraryTokenizer,
+): ParsedTokenizerJson {
+  const special = new Set(json.added_tokens.filter((token) => token.special).map(({ content }) => content))
+  const unmarked = named.filter(
+    (content) => !special.has(content) && library.token_to_id(content) !== undefined,
+  )
+  if (unmarked.length === 0) return json
+  const marked = unmarked.map((content) => ({
+    id: library.token_to_id(content) ?? 0,
+    content,
+    single_word: false,
+    lstrip: false,
+    rstrip: false,
+    special: true,
+  }))
+  return {
+    ...json,
+    added_tokens: [...json.added_tokens.filter(({ content }) => !unmarked.includes(content)), ...marked],
+  }
+}
+
 /** Opens tokenizer.json, tokenizer_config.json and, if it is there, chat_template.jinja. Throws BAD_MODEL. */
 export async function openTokenizer(folder: string): Promise<Tokenizer> {
   const file = join(folder, 'tokenizer.json')
   const text = await readRequired(file)
-  const json = parseJson(file, text, tokenizerJsonSchema)
+  const written = parseJson(file, text, tokenizerJsonSchema)
   const configFile = join(folder, 'tokenizer_config.json')
   const config = parseJson(configFile, await readRequired(configFile), configSchema)
   // transformers 5 writes the template into its own file, which wins.
   const template =
     (await readTextIfPresent(join(folder, 'chat_template.jinja'))) ?? config.chat_template ?? null
 
-  const library = openLibrary(file, json, config)
   const { bos_token, eos_token, pad_token, unk_token } = config
+  const named = Object.entries({ bos_token, eos_token, pad_token, unk_token }).filter(
+    (entry): entry is [string, string] => typeof entry[1] === 'string',
+  )
+  const asWritten = openLibrary(file, written, config)
+  const json = withNamedTokens(written, [...new Set(named.map(([, content]) => content))], asWritten)
+  const library = json === written ? asWritten : openLibrary(file, json, config)
   const idOf = (token: string): number => {
     const id = library.token_to_id(token)
     if (id === undefined) throw new LabError('BAD_MODEL', `${file}: has no token ${JSON.stringify(token)}`)
@@ -150,9 +186,6 @@ export async function openTokenizer(folder: string): Promise<Tokenizer> {
     throw new LabError('BAD_MODEL', `${configFile}: "eos_token" is missing, so nothing can end a turn`)
   }
   const endOfTurn = idOf(eos_token)
-  const named = Object.entries({ bos_token, eos_token, pad_token, unk_token }).filter(
-    (entry): entry is [string, string] => typeof entry[1] === 'string',
-  )
   const render =
     template === null
       ? () => {
