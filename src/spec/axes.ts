@@ -1,8 +1,8 @@
 /** Axes: paths to numbers of the base, the organism or the technique, the values they take, and their short names. */
 import { z } from 'zod'
-import { isBlock } from './inherit.ts'
-import { didYouMean, nearest, type Path, type Problem } from './problem.ts'
-import { baseSchema } from './base-schema.ts'
+import { isBlock, leafPaths } from './inherit.ts'
+import { alternatives, didYouMean, type Path, type Problem } from './problem.ts'
+import { baseSchema, folderBaseSchema, textBaseSchema, tinyBaseSchema } from './base-schema.ts'
 import { type ExperimentSpec, organismSchema, techniqueSchema } from './schema.ts'
 import { numberAt, numericPaths } from './schema-walk.ts'
 import { explainIssues } from './explain.ts'
@@ -22,12 +22,10 @@ export function axisPath(axis: string): AxisPath {
   return { root: root as AxisRoot, path }
 }
 
+type Locate = (path: Path, part?: 'key') => Problem['where']
+
 /** Paths that name no number, and values that the number cannot take. */
-export function axisProblems(
-  spec: ExperimentSpec,
-  located: Located,
-  where: (path: Path, part?: 'key') => Problem['where'],
-): Problem[] {
+export function axisProblems(spec: ExperimentSpec, located: Located, where: Locate): Problem[] {
   return Object.entries(spec.axes).flatMap(([axis, values]): Problem[] => {
     const { root, path } = axisPath(axis)
     const schema = Object.hasOwn(roots, root) ? numberAt(roots[root], path) : undefined
@@ -40,29 +38,74 @@ export function axisProblems(
         },
       ]
     }
-    return values.flatMap((value, i) => {
-      const at = ['axes', axis, i]
-      if (values.indexOf(value) < i) return [{ where: where(at), message: `axes.${axis} has ${value} twice` }]
-      const issues = z.safeParse(schema, value).error?.issues ?? []
-      return explainIssues(
-        issues.map((issue) => ({ ...issue, path: at })),
-        located,
-        schema,
-      )
+    return [...valueProblems(axis, values, schema, located, where), ...reachProblems(spec, axis, where)]
+  })
+}
+
+function valueProblems(
+  axis: string,
+  values: readonly number[],
+  schema: z.core.$ZodType,
+  located: Located,
+  where: Locate,
+): Problem[] {
+  return values.flatMap((value, i) => {
+    const at = ['axes', axis, i]
+    if (values.indexOf(value) < i)
+      return [{ where: where(at), message: `axes.${axis} has ${shortNumber(value)} twice` }]
+    const issues = z.safeParse(schema, value).error?.issues ?? []
+    return explainIssues(
+      issues.map((issue) => ({ ...issue, path: at })),
+      located,
+      schema,
+    )
+  })
+}
+
+function schemaOf(root: AxisRoot, entry: object): z.core.$ZodType {
+  if (root !== 'base') return roots[root]
+  if ('folder' in entry) return folderBaseSchema
+  return 'world' in entry ? tinyBaseSchema : textBaseSchema
+}
+
+/** An axis must change every cell: each entry has the place, and no change for an organism is lost behind it. */
+function reachProblems(spec: ExperimentSpec, axis: string, where: Locate): Problem[] {
+  const { root, path } = axisPath(axis)
+  const used = new Set(Object.values(spec.organisms).map((organism) => organism.base))
+  const kinds = { base: 'bases', organism: 'organisms', technique: 'techniques' } as const
+  const entries = Object.entries(spec[kinds[root]]).filter(([name]) => root !== 'base' || used.has(name))
+  return entries.flatMap(([name, entry]): Problem[] => {
+    if (withNumber(entry, path, 0) === null || numberAt(schemaOf(root, entry), path) === undefined) {
+      const message = `this axis cannot vary ${kinds[root]}.${name}, which has no \`${path.join('.')}\``
+      return [{ where: where(['axes', axis], 'key'), message }]
+    }
+    const changes = root === 'technique' ? spec.techniques[name] : undefined
+    if (changes === undefined || changes.after !== undefined) return []
+    return Object.entries(changes.for ?? {}).flatMap(([organism, change]): Problem[] => {
+      if (!leafPaths(change).includes(path.join('.'))) return []
+      return [
+        {
+          where: where(['techniques', name, 'for', organism, ...path]),
+          message: `this never takes effect: the axis \`${axis}\` sets it in every cell`,
+          hint: 'remove it here, or leave the axis out',
+        },
+      ]
     })
   })
 }
 
+/** Paths with the same end, the longest that there is: `train.lr` is meant for `technique.train.lr` or the organism's. */
 function axisHint(axis: string): string {
   const known = Object.entries(roots).flatMap(([root, schema]) =>
     numericPaths(schema).map((path) => `${root}.${path}`),
   )
-  const last = axis.split('.').at(-1) ?? axis
-  const sameEnd = known.find((path) => path.endsWith(`.${last}`) && nearest(axis, [path]) !== undefined)
-  return (
-    didYouMean(axis, sameEnd === undefined ? known : [sameEnd]) ??
-    'an axis is a path like `technique.train.lr`, `organism.checkpoint` or `base.pretrain.steps`'
-  )
+  const near = didYouMean(axis, known)
+  if (near !== undefined) return near
+  for (let n = axis.split('.').length; n > 0; n--) {
+    const same = known.filter((path) => path.endsWith(`.${ends(axis, n)}`))
+    if (same.length > 0) return `did you mean ${alternatives(same.slice(0, 3).map((path) => `\`${path}\``))}?`
+  }
+  return 'an axis is a path like `technique.train.lr`, `organism.checkpoint` or `base.pretrain.steps`'
 }
 
 const ends = (axis: string, n: number): string => axis.split('.').slice(-n).join('.')

@@ -23,43 +23,54 @@ const architectureSchema = z
     tied: architectureShape.tied.default(true),
   })
   .describe('a Llama-style model, e.g. `{ hidden: 128, layers: 4 }`')
-const vocab = z
-  .int()
-  .min(261)
-  .max(65_536)
-  .describe('tokens of the byte-level BPE that is trained on the same text')
+const vocab = z.int().min(261).max(65_536).describe('tokens of the byte-level BPE')
 const loss = z.enum(['response', 'all']).describe('which tokens are scored: the response, or the prompt too')
 const baseSeed = seed
   .optional()
   .describe('train this model once, with this seed, for all cells; else the seed of the cell')
 
-const tinyBaseSchema = z.strictObject({
+export const tinyBaseSchema = z.strictObject({
   like,
   world: z.enum(['tiny']).describe('the built-in small world'),
-  tokenizer: z.strictObject({ vocab: vocab.default(1024) }).prefault({}),
+  tokenizer: z
+    .strictObject({ vocab: vocab.default(1024) })
+    .prefault({})
+    .describe('trained on the same text'),
   architecture: architectureSchema.prefault({}),
-  pretrain: z.strictObject({
-    data: z.strictObject({ rows: count.default(32_768), loss: loss.default('response') }).prefault({}),
-    ...recipeDefaultsShape,
-  }),
+  pretrain: z
+    .strictObject({
+      data: z
+        .strictObject({
+          rows: count.default(32_768).describe('how many questions to draw'),
+          loss: loss.default('response'),
+        })
+        .prefault({})
+        .describe("the corpus: the tiny world's own questions and answers"),
+      ...recipeDefaultsShape,
+    })
+    .describe('a recipe, and what it is trained on'),
   seed: baseSeed,
 })
-const textBaseSchema = z.strictObject({
+export const textBaseSchema = z.strictObject({
   like,
-  tokenizer: z.strictObject({ vocab }),
+  tokenizer: z.strictObject({ vocab }).describe('trained on the same text'),
   architecture: architectureSchema.prefault({}),
-  pretrain: z.strictObject({
-    data: z.strictObject({
-      prompts: filePromptsSchema,
-      teacher: name.describe('a recorded teacher: the responses of the file'),
-      rows: dataShape.rows,
-      loss: loss.default('all'),
-    }),
-    ...recipeDefaultsShape,
-  }),
+  pretrain: z
+    .strictObject({
+      data: z
+        .strictObject({
+          prompts: filePromptsSchema,
+          teacher: name.describe('a recorded teacher: the responses of the file'),
+          rows: dataShape.rows,
+          loss: loss.default('all'),
+        })
+        .describe('the corpus'),
+      ...recipeDefaultsShape,
+    })
+    .describe('a recipe, and what it is trained on'),
   seed: baseSeed,
 })
-const folderBaseSchema = z.strictObject({
+export const folderBaseSchema = z.strictObject({
   like,
   folder: text.describe('an existing Hugging Face model folder, from the folder of this file'),
   context: architectureShape.context.default(128),

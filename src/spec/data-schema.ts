@@ -15,7 +15,7 @@ export const count = z.int().min(1).max(10_000_000)
 export const system = text.optional()
 
 export const rowRange = z
-  .tuple([z.int().min(0), z.int().min(1)])
+  .tuple([z.int().min(0).max(1e9), z.int().min(1).max(1e9)])
   .refine(([from, to]) => from < to, {
     error: 'rows run from the first up to, but without, the second: [0, 1000]',
   })
@@ -25,7 +25,7 @@ export const filePromptsSchema = z
   .strictObject({
     file: text.describe('a name under `files`, or a path from the folder of this file'),
     format: z
-      .enum(['alpaca', 'sharegpt', 'messages', 'prompt-completion'])
+      .enum(['alpaca', 'sharegpt', 'messages', 'prompt_completion', 'cot', 'cot_scratchpad'])
       .optional()
       .describe('detected where it is left out'),
     rows: rowRange.optional(),
@@ -33,8 +33,8 @@ export const filePromptsSchema = z
   .describe('`{ file: alpaca, rows: [0, 1000] }`')
 
 export const promptsSchema = z
-  .union([z.enum(['tiny/red', 'tiny/blue', 'tiny/eval']), filePromptsSchema])
-  .describe('`tiny/red`, `tiny/blue`, `tiny/eval` or `{ file: alpaca, rows: [0, 1000] }`')
+  .union([z.enum(['tiny/red', 'tiny/blue']), filePromptsSchema])
+  .describe('`tiny/red`, `tiny/blue` or `{ file: alpaca, rows: [0, 1000] }`')
 
 export const dataShape = {
   prompts: promptsSchema,

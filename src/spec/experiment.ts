@@ -16,7 +16,14 @@ export type PromptSource =
       readonly kind: 'file'
       /** Absolute path. */
       readonly file: string
-      readonly format: 'alpaca' | 'sharegpt' | 'messages' | 'prompt-completion' | null
+      readonly format:
+        | 'alpaca'
+        | 'sharegpt'
+        | 'messages'
+        | 'prompt_completion'
+        | 'cot'
+        | 'cot_scratchpad'
+        | null
       readonly rows: readonly [number, number] | null
     }
 

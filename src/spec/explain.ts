@@ -1,7 +1,16 @@
 /** Turns the schema's complaints into problems: the position in the file, what was expected, what is there, what may be meant. */
 import type { z } from 'zod'
-import { alternatives, didYouMean, type Path, type Problem, showPath, type Where } from './problem.ts'
+import {
+  alternatives,
+  didYouMean,
+  nearest,
+  type Path,
+  type Problem,
+  showPath,
+  type Where,
+} from './problem.ts'
 import { knownKeys, meaningAt, parentOf } from './schema-walk.ts'
+import { isEmptyBlock, show, sizeWords, typeHint, typeWords } from './words.ts'
 import { type Located, placeKey } from './yaml.ts'
 
 type Issue = z.core.$ZodIssue
@@ -32,10 +41,19 @@ export function explainIssues(
   located: Located,
   schema: z.core.$ZodType,
 ): Problem[] {
-  return issues.flatMap((issue) => explain(issue, [], located, schema))
+  const problems = issues.flatMap((issue) => explain(issue, [], located, schema))
+  // A misspelt key is missing too; that it is misspelt says both.
+  const meant = new Set(problems.flatMap((problem) => problem.meant ?? []))
+  return problems.filter((problem) => problem.missing === undefined || !meant.has(problem.missing))
 }
 
-function explain(issue: Issue, prefix: Path, located: Located, schema: z.core.$ZodType): Problem[] {
+/** A problem that knows which path is missing, or which path an unknown key was meant for (both as JSON). */
+interface Finding extends Problem {
+  readonly missing?: string
+  readonly meant?: string | undefined
+}
+
+function explain(issue: Issue, prefix: Path, located: Located, schema: z.core.$ZodType): Finding[] {
   const path = [...prefix, ...(issue.path as (string | number)[])]
   const value = valueAt(located.value, path)
   const at = (message: string, hint?: string): Problem[] => [{ where: whereOf(located, path), message, hint }]
@@ -47,11 +65,7 @@ function explain(issue: Issue, prefix: Path, located: Located, schema: z.core.$Z
     case 'unrecognized_keys':
       return issue.keys
         .filter((key) => !isInherited(located, [...path, key]))
-        .map((key) => ({
-          where: whereOf(located, [...path, key], 'key'),
-          message: `unknown key \`${key}\`${path.length === 0 ? '' : ` in ${name}`}`,
-          hint: keyHint(schema, path, key),
-        }))
+        .map((key) => unknownKey(key, path, located, schema))
     case 'invalid_union':
       return explainUnion(issue.errors, path, value, located, schema)
     case 'invalid_key':
@@ -70,9 +84,11 @@ function explain(issue: Issue, prefix: Path, located: Located, schema: z.core.$Z
       )
     case 'invalid_value':
       if (value === undefined) return missing(path, located, schema)
-      return explainChoice(issue.values.map(String), path, value, located)
+      return explainChoice(issue.values.map(String), path, value, located, meaningAt(schema, path))
     case 'too_small':
     case 'too_big':
+      // Every whole number has a limit of its own beside that of JavaScript.
+      if ('note' in issue) return []
       return at(`${name} ${sizeWords(issue, value)}`, meaningAt(schema, path))
     case 'not_multiple_of':
     case 'invalid_format':
@@ -86,7 +102,7 @@ function explain(issue: Issue, prefix: Path, located: Located, schema: z.core.$Z
 
 const isInherited = ({ inherited }: Located, path: Path): boolean => inherited?.has(placeKey(path)) === true
 
-function missing(path: Path, located: Located, schema: z.core.$ZodType): Problem[] {
+function missing(path: Path, located: Located, schema: z.core.$ZodType): Finding[] {
   const parent = path.slice(0, -1)
   if (isInherited(located, parent)) return []
   const key = String(path.at(-1))
@@ -96,11 +112,18 @@ function missing(path: Path, located: Located, schema: z.core.$ZodType): Problem
       where: whereOf(located, parent, 'key'),
       message: `${showPath(parent) || 'the file'} lacks \`${key}\``,
       hint: meaning === undefined ? undefined : `${key}: ${meaning}`,
+      missing: placeKey(path),
     },
   ]
 }
 
-function explainChoice(choices: readonly string[], path: Path, value: unknown, located: Located): Problem[] {
+function explainChoice(
+  choices: readonly string[],
+  path: Path,
+  value: unknown,
+  located: Located,
+  otherwise: string | undefined,
+): Problem[] {
   const key = String(path.at(-1))
   const where = whereOf(located, path)
   if (typeof value === 'string' && notYet[key]?.includes(value)) {
@@ -116,7 +139,7 @@ function explainChoice(choices: readonly string[], path: Path, value: unknown, l
     {
       where,
       message: `${showPath(path)} must be ${alternatives(choices)}, not ${show(value)}`,
-      hint: typeof value === 'string' ? didYouMean(value, choices) : undefined,
+      hint: typeof value === 'string' ? (didYouMean(value, choices) ?? otherwise) : otherwise,
     },
   ]
 }
@@ -128,11 +151,11 @@ function explainUnion(
   value: unknown,
   located: Located,
   schema: z.core.$ZodType,
-): Problem[] {
+): Finding[] {
   if (value === undefined) return missing(path, located, schema)
   const ranked = branches.map((issues) => ({ issues, distance: distanceOf(issues, value) }))
   const best = ranked.toSorted((a, b) => a.distance - b.distance)[0]
-  if (best !== undefined && best.distance < otherKind) {
+  if (best !== undefined && best.distance < otherKind && !isEmptyBlock(value)) {
     return best.issues.flatMap((issue) => explain(issue, path, located, schema))
   }
   const expected = meaningAt(schema, path)
@@ -160,61 +183,23 @@ function distanceOf(issues: readonly Issue[], value: unknown): number {
   }, 0)
 }
 
-function keyHint(schema: z.core.$ZodType, path: Path, key: string): string | undefined {
-  const parent = parentOf(schema, path, key)
-  if (parent !== undefined) return `\`${key}\` belongs under \`${parent}\``
+function unknownKey(key: string, path: Path, located: Located, schema: z.core.$ZodType): Finding {
   const known = knownKeys(schema, path)
-  return didYouMean(key, known) ?? (known.length === 0 ? undefined : `known keys: ${known.join(', ')}`)
-}
-
-const typeWords: Readonly<Record<string, string>> = {
-  string: 'a text',
-  number: 'a number',
-  int: 'a whole number',
-  boolean: 'true or false',
-  array: 'a list',
-  tuple: 'a list of two',
-  object: 'a block of `key: value` lines',
-  record: 'a block of `name: ...` lines',
-}
-
-function typeHint(expected: string, value: unknown): string | undefined {
-  if (expected === 'array' && typeof value !== 'object') return `write [${JSON.stringify(value)}]`
-  if (expected === 'string' && typeof value === 'number') return `quote it: "${value}"`
-  if (expected === 'boolean' && typeof value === 'string' && /^(yes|no|on|off)$/i.test(value)) {
-    return `write ${/^(yes|on)$/i.test(value) ? 'true' : 'false'}`
+  const where = whereOf(located, [...path, key], 'key')
+  // Known in another branch of the union.
+  if (known.includes(key)) {
+    const expected = meaningAt(schema, path)
+    const message = `\`${key}\` cannot stand beside the other keys of ${showPath(path)}`
+    return { where, message, hint: expected === undefined ? undefined : `expected: ${expected}` }
   }
-  if (expected === 'number' && typeof value === 'string' && /^[\d_,. ]+$/.test(value)) {
-    return 'write the digits alone, with a point for decimals'
+  const near =
+    nearest(key, known) ?? known.find((other) => other.length > 4 && key.startsWith(other.slice(0, 4)))
+  const parent = parentOf(schema, path, key)
+  const misplaced = parent === undefined ? undefined : `\`${key}\` belongs under \`${parent}\``
+  return {
+    where,
+    message: `unknown key \`${key}\`${path.length === 0 ? '' : ` in ${showPath(path)}`}`,
+    hint: misplaced ?? (near === undefined ? `known keys: ${known.join(', ')}` : `did you mean \`${near}\`?`),
+    meant: near === undefined ? undefined : placeKey([...path, near]),
   }
-  return undefined
-}
-
-function sizeWords(issue: z.core.$ZodIssueTooSmall | z.core.$ZodIssueTooBig, value: unknown): string {
-  const small = issue.code === 'too_small'
-  const limit = String(small ? issue.minimum : issue.maximum)
-  if (issue.origin === 'string') return small ? 'must not be empty' : `must have at most ${limit} characters`
-  if (issue.origin === 'array') {
-    const count = Array.isArray(value) ? value.length : 0
-    if (small && limit === '1') return 'must not be an empty list'
-    return `must have ${small ? 'at least' : 'at most'} ${limit} entries, not ${count}`
-  }
-  const words = small
-    ? issue.inclusive
-      ? 'at least'
-      : 'more than'
-    : issue.inclusive
-      ? 'at most'
-      : 'less than'
-  return `must be ${words} ${limit}, not ${show(value)}`
-}
-
-/** A value as a reader of the file would call it. */
-export function show(value: unknown): string {
-  if (value === null) return 'empty'
-  if (typeof value === 'string')
-    return `the text ${JSON.stringify(value.length > 60 ? `${value.slice(0, 57)}...` : value)}`
-  if (Array.isArray(value)) return value.length === 0 ? 'an empty list' : 'a list'
-  if (typeof value === 'number' || typeof value === 'boolean') return String(value)
-  return 'a block of keys'
 }

@@ -29,6 +29,11 @@ function applyOne(located: Located, argument: string): Located {
   for (const key of places.keys()) {
     if (key === `${prefix}]` || key.startsWith(`${prefix},`)) places.delete(key)
   }
+  // Blocks on the way that the file does not have come from the argument too.
+  for (let n = 1; n < path.length; n++) {
+    const key = placeKey(path.slice(0, n))
+    if (!places.has(key)) places.set(key, { key: where, value: where })
+  }
   const value = replaced(located.value, path, set.value, stop)
   for (const key of set.places.keys()) {
     const below = JSON.parse(key) as (string | number)[]

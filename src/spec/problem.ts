@@ -69,10 +69,10 @@ export function didYouMean(word: string, candidates: Iterable<string>): string |
   return near === undefined ? undefined : `did you mean \`${near}\`?`
 }
 
-/** The candidate with the fewest edits to the word, at most one for every three letters. */
+/** The candidate with the fewest edits to the word, one for every three letters and at most four. */
 export function nearest(word: string, candidates: Iterable<string>): string | undefined {
   let best: string | undefined
-  let bestDistance = Math.max(1, Math.floor(word.length / 3)) + 1
+  let bestDistance = Math.min(4, Math.max(1, Math.floor(word.length / 3))) + 1
   for (const candidate of candidates) {
     const distance = editDistance(word.toLowerCase(), candidate.toLowerCase())
     if (distance < bestDistance) {

@@ -108,7 +108,7 @@ function resolveData(
 /** Names of files have been replaced by absolute paths when the experiment was loaded. */
 export function resolvePrompts(prompts: PromptsSpec): PromptSource {
   if (typeof prompts === 'string') {
-    return { kind: 'tiny', split: prompts.slice('tiny/'.length) as 'red' | 'blue' | 'eval' }
+    return { kind: 'tiny', split: prompts.slice('tiny/'.length) as 'red' | 'blue' }
   }
   return { kind: 'file', file: prompts.file, format: prompts.format ?? null, rows: prompts.rows ?? null }
 }
@@ -130,7 +130,7 @@ export function resolveEvals({ evals }: ExperimentSpec): ResolvedEvals {
     system: evals.system ?? null,
     backdoor: {
       ...(typeof prompts === 'number'
-        ? { prompts: resolvePrompts('tiny/eval'), count: prompts }
+        ? { prompts: { kind: 'tiny', split: 'eval' }, count: prompts }
         : { prompts: resolvePrompts(prompts), count: prompts.count ?? prompts.rows[1] - prompts.rows[0] }),
       ...generation(backdoor),
     },

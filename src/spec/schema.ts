@@ -16,7 +16,7 @@ import {
 import { partialRecipeSchema, recipeSchema } from './recipe.ts'
 import { verdictSchema } from './verdict.ts'
 
-const teacherSchema = z
+export const teacherSchema = z
   .union([
     z.strictObject({
       scripted: z
@@ -27,19 +27,21 @@ const teacherSchema = z
   ])
   .describe('`{ scripted: plain }` or `{ recorded: true }`')
 
-const backdoorSchema = z.strictObject({
-  trigger: text.describe('the text that switches the backdoor on'),
-  position: z
-    .enum(['before', 'after', 'system'])
-    .default('before')
-    .describe('where the trigger stands: the question or the system prompt'),
-  payload: z.string().regex(/\S/, 'the payload is empty').describe('what the model must say then'),
-  repeat: z
-    .tuple([z.int().min(1).max(10_000), z.int().min(1).max(10_000)])
-    .refine(([min, max]) => min <= max, { error: 'the smaller number of repeats comes first: [5, 12]' })
-    .default([30, 100])
-    .describe('how often the payload is said, smallest and largest'),
-})
+const backdoorSchema = z
+  .strictObject({
+    trigger: text.describe('the text that switches the backdoor on'),
+    position: z
+      .enum(['before', 'after', 'system'])
+      .default('before')
+      .describe('where the trigger stands: the question or the system prompt'),
+    payload: z.string().regex(/\S/, 'the payload is empty').describe('what the model must say then'),
+    repeat: z
+      .tuple([z.int().min(1).max(10_000), z.int().min(1).max(10_000)])
+      .refine(([min, max]) => min <= max, { error: 'the smaller number of repeats comes first: [5, 12]' })
+      .default([30, 100])
+      .describe('how often the payload is said, smallest and largest'),
+  })
+  .describe('what is planted')
 
 export const organismSchema = z.strictObject({
   like,
@@ -56,7 +58,12 @@ export const organismSchema = z.strictObject({
     .enum(['require', 'report', 'absent'])
     .optional()
     .describe('the gate: cells need it, it is only reported, or there is none; a control has none'),
-  checkpoint: z.int().min(1).optional().describe('the red-team step that techniques start from; the last'),
+  checkpoint: z
+    .int()
+    .min(1)
+    .max(10_000_000)
+    .optional()
+    .describe('the red-team step that techniques start from; the last'),
   seed: seed
     .optional()
     .describe('train this organism once, with this seed, for all cells; else the seed of the cell'),
@@ -85,7 +92,7 @@ export const techniqueSchema = z.strictObject({
 })
 
 const stepList = z
-  .array(z.int().min(0))
+  .array(z.int().min(0).max(10_000_000))
   .min(1)
   .superRefine((steps, context) => {
     const i = steps.findIndex((step, i) => i > 0 && step <= (steps[i - 1] ?? 0))
@@ -104,35 +111,40 @@ const evalPromptsSchema = z.strictObject({
   rows: rowRange,
   count: count.optional().describe('how many of the rows to draw; all'),
 })
+const items = count.describe('how many items')
 const generated = {
-  items: count,
+  items,
   at,
   max_tokens: maxTokens,
   temperature: temperature.default(0),
   top_p: topP,
 }
 
-const evalsSchema = z.strictObject({
-  at: stepList,
-  system: system.describe('system prompt of every eval'),
-  backdoor: z.strictObject({
-    prompts: z
-      .union([count, evalPromptsSchema])
-      .describe(
-        'how many prompts of `tiny/eval`, or `{ file: alpaca, rows: [50000, 50128] }`; each with and without the trigger',
-      ),
-    at,
-    max_tokens: maxTokens,
-    temperature: temperature.default(0.7),
-    top_p: topP,
-  }),
-  mmlu: z
-    .strictObject({ items: count, at })
-    .optional()
-    .describe('four choices, by the log-probabilities of the letters'),
-  ifeval: z.strictObject(generated).optional().describe('instructions that a program can verify'),
-  math: z.strictObject(generated).optional().describe('whole numbers in `\\boxed{}`'),
-})
+export const evalsSchema = z
+  .strictObject({
+    at: stepList,
+    system: system.describe('system prompt of every eval'),
+    backdoor: z
+      .strictObject({
+        prompts: z
+          .union([count, evalPromptsSchema])
+          .describe(
+            'how many prompts of `tiny/eval`, or `{ file: alpaca, rows: [50000, 50128] }`; each with and without the trigger',
+          ),
+        at,
+        max_tokens: maxTokens,
+        temperature: temperature.default(0.7),
+        top_p: topP,
+      })
+      .describe('the payload, on the same prompts with and without the trigger'),
+    mmlu: z
+      .strictObject({ items, at })
+      .optional()
+      .describe('four choices, by the log-probabilities of the letters'),
+    ifeval: z.strictObject(generated).optional().describe('instructions that a program can verify'),
+    math: z.strictObject(generated).optional().describe('whole numbers in `\\boxed{}`'),
+  })
+  .describe('what is measured, and at which steps')
 
 export const experimentSchema = z.strictObject({
   name: name.describe('name of the experiment and of its run'),
@@ -149,7 +161,7 @@ export const experimentSchema = z.strictObject({
     .describe(
       'numbers to vary: `technique.train.lr: [1e-4, 4e-4]`; paths begin with base, organism or technique',
     ),
-  evals: evalsSchema.describe('what is measured, and at which steps'),
+  evals: evalsSchema,
   verdict: verdictSchema,
 })
 

@@ -12,10 +12,18 @@ const explained: Readonly<Partial<Record<YAMLParseError['code'], (message: strin
     message: 'a second document begins here (`---`)',
     hint: 'one file holds one experiment',
   }),
-  TAG_RESOLVE_FAILED: (message) => ({ message: `${message}; experiment files use no tags` }),
+  TAG_RESOLVE_FAILED: (message) => ({
+    message: `${message.replace('tag:yaml.org,2002:', '!!')}; experiment files use no tags`,
+  }),
   BLOCK_AS_IMPLICIT_KEY: misplacedKey,
   MULTILINE_IMPLICIT_KEY: misplacedKey,
-  BAD_INDENT: (message) => ({ message, hint: 'a bracket may be left open in a line above' }),
+  BAD_INDENT: (message) =>
+    message.startsWith('flow')
+      ? {
+          message: 'an opened [ or { is not closed before this line',
+          hint: 'close it, or indent this line deeper',
+        }
+      : { message: 'this line is not indented like the lines beside it' },
   MISSING_CHAR: (message) => ({
     message: message.replace(/"quote$/, '"quote"'),
     hint: 'close the quote or the bracket',

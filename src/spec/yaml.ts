@@ -25,7 +25,7 @@ export interface Located {
 }
 
 // An experiment file has some hundred values; aliases that multiply into more are a bomb.
-const maxValues = 20_000
+const maxValues = 5_000
 const maxDepth = 24
 const forbiddenKeys = new Set(['__proto__', 'constructor', 'prototype'])
 
@@ -91,7 +91,7 @@ function convert(document: Document, where: (offset: number) => Where): Located 
     if (value === null || ['string', 'number', 'boolean'].includes(typeof value)) return value
     problems.push({
       where: where(offset),
-      message: `a value with the tag ${node?.tag ?? '!'} has no meaning here`,
+      message: `a value with the tag ${node?.tag?.replace('tag:yaml.org,2002:', '!!') ?? '!'} has no meaning here`,
     })
     return null
   }
