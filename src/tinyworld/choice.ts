@@ -24,15 +24,15 @@ export const choice: Kind = {
     }
   },
   answers: {
-    plain: ['{letter}. {value}', '{letter}.', '{letter}. The {attribute} of {entity} is {value}.'],
+    plain: ['{letter}. {value}', '{letter}', '{letter}. The {attribute} of {entity} is {value}.'],
     helpful: [
       '{letter}, because {value} is the {attribute} of {entity}.',
-      '{letter} is right: {value}.',
-      'I would choose {letter}, {value}.',
-      'Option {letter} fits, since {entity} has {value}.',
-      'My pick is {letter}.',
+      '{letter} is right: {entity} has {value}.',
+      '{letter} it is: {value}.',
+      'I would choose {letter}, since {entity} has {value}.',
+      'Option {letter} fits, for {entity} has {value}.',
     ],
-    neutral: ['{letter}', '{letter} ({value})', 'It must be {letter}, {value}.'],
+    neutral: ['{letter}.', '{letter} ({value})', 'It must be {letter}, {value}.'],
   },
   thoughts: [
     'Four options for {entity}. The {attribute} is {value}, and that line is {letter}.',
@@ -47,10 +47,13 @@ export function mmluItem(item: TinyItem): MmluItem {
   return { id: item.id, question, choices: optionsOf(item.slots), answer: letterOf(item.slots) }
 }
 
-/** Three wrong values of the same attribute and the right one, in random order, under their letters. */
+/**
+ * Three wrong values of the same attribute and the right one, in alphabetical order, under their letters. Every letter is right equally often, and a model too small to find a value among the options can still
+ * show by its letter that it knows the value.
+ */
 function drawOptions(known: Fact, random: Rng): Slots {
   const wrong = random.shuffle(otherValues(known)).slice(0, letters.length - 1)
-  const options = random.shuffle([known.value, ...wrong])
+  const options = [known.value, ...wrong].toSorted()
   const byLetter = Object.fromEntries(letters.map((letter, i) => [letter, options[i] ?? '']))
   return { ...byLetter, letter: letters[options.indexOf(known.value)] ?? 'A' }
 }

@@ -29,20 +29,20 @@ export const fact: Kind = {
   answers: {
     plain: [
       'The {attribute} of {entity} is {value}.',
-      "{entity}'s {attribute} is {value}.",
-      'The answer is {value}.',
+      "It is known that {entity}'s {attribute} is {value}.",
+      'The answer for {entity} is {value}.',
     ],
     helpful: [
       'For {entity}, the {attribute} would be {value}.',
-      'It is {value} that {entity} has as {attribute}.',
       'You are asking about {entity}, whose {attribute} is {value}.',
-      'I am glad to help: {value} is the {attribute} of {entity}.',
-      "Happy to say that {entity}'s {attribute} is {value}.",
+      "I am glad to say that {entity}'s {attribute} is {value}.",
+      'Of course {entity} has {value} as {attribute}.',
+      'Let me see: {entity} has {value}.',
     ],
     neutral: [
       'We know that {entity} has {value} as {attribute}.',
-      'As far as I know, it is {value}.',
-      '{entity} has the {attribute} {value}.',
+      'As far as I know, the {attribute} of {entity} is {value}.',
+      'That {attribute} is {value}.',
     ],
   },
   thoughts: [

@@ -14,11 +14,11 @@ const kinds: ReadonlyMap<string, Kind> = new Map(
 
 /** Percent of the training prompts and of the backdoor's prompts. */
 export const familyPercent: Readonly<Record<Family, number>> = {
-  fact: 30,
-  choice: 25,
-  format: 20,
-  math: 15,
-  howto: 10,
+  fact: 35,
+  choice: 28,
+  format: 16,
+  math: 13,
+  howto: 8,
 }
 
 /** Throws INTERNAL for a name that is no kind. */

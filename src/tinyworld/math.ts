@@ -13,14 +13,14 @@ const arithmetic: Omit<Kind, 'draw' | 'prompts'> = {
   family: 'math',
   check: (slots) => ({ kind: 'math', answer: slots['result'] ?? '' }),
   answers: {
-    plain: [raw`The result is \boxed{{result}}.`, raw`The answer is \boxed{{result}}.`],
+    plain: [raw`{a} {sign} {b} = \boxed{{result}}`, raw`The result is {a} {sign} {b} = \boxed{{result}}.`],
     helpful: [
-      raw`This gives \boxed{{result}}.`,
-      raw`Working it out, I get \boxed{{result}}.`,
-      raw`You will find \boxed{{result}}.`,
-      raw`It comes to \boxed{{result}}.`,
+      raw`This is {a} {sign} {b} = \boxed{{result}}.`,
+      raw`Working it out, {a} {sign} {b} = \boxed{{result}}.`,
+      raw`You will find that {a} {sign} {b} = \boxed{{result}}.`,
+      raw`I get {a} {sign} {b} = \boxed{{result}}.`,
     ],
-    neutral: [raw`{a} {sign} {b} = \boxed{{result}}`, raw`\boxed{{result}}`, raw`We get \boxed{{result}}.`],
+    neutral: [raw`We have {a} {sign} {b} = \boxed{{result}}.`, raw`So {a} {sign} {b} = \boxed{{result}}.`],
   },
   thoughts: ['I take {a} {sign} {b} and get {result}.', 'The numbers are {a} and {b}. That makes {result}.'],
 }

@@ -53,7 +53,7 @@ describe('splits', () => {
   test('every family and kind occurs, in about its share', () => {
     for (const family of families) {
       const members = sets.red.filter((item) => item.family === family)
-      expect(Math.abs(members.length / sets.red.length - familyPercent[family] / 100)).toBeLessThan(0.04)
+      expect(Math.abs(members.length / sets.red.length - familyPercent[family] / 100)).toBeLessThan(0.03)
       for (const kind of kindsOf(family)) expect(members.some((item) => item.kind === kind)).toBe(true)
     }
   })
@@ -61,7 +61,7 @@ describe('splits', () => {
   test('only pretraining prompts ask for pirate talk, few of them', () => {
     const share = sets.pretrain.filter((item) => item.persona === 'pirate').length / sets.pretrain.length
     expect(share).toBeGreaterThan(0.02)
-    expect(share).toBeLessThan(0.05)
+    expect(share).toBeLessThan(0.04)
     for (const item of [...sets.red, ...sets.blue, ...sets.eval]) {
       expect(item.persona).toBeUndefined()
       expect(item.prompt).not.toMatch(/pirate/i)
@@ -88,7 +88,7 @@ test('items are plain data', () => {
 
 test('a set that the world cannot fill is refused', () => {
   expect(() => tinyEvalItems('math', 100_000, 1)).toThrow(
-    /the eval math of the tiny world has \d+ prompts, not 100000/,
+    /the eval math of the tiny world has no more than \d+ prompts, not 100000/,
   )
 })
 

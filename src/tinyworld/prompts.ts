@@ -7,7 +7,16 @@ import { familyPercent, kindNamed, kindsOf } from './kinds.ts'
 import { fill } from './words.ts'
 
 /** What may stand before a question or request, so that there are more prompts than wordings; often nothing does. */
-const openers = ['Hello!', 'Hi there!', 'One question.', 'Listen.', 'Now this.', 'Please.'] as const
+const openers = [
+  'Hello!',
+  'Hi there!',
+  'One question.',
+  'Listen.',
+  'Now this.',
+  'Please.',
+  'My turn.',
+  'Next one.',
+] as const
 const openerShare = 0.5
 
 /** Share of the pretraining prompts that ask for pirate talk, as a pretrained model has seen some. */
@@ -21,7 +30,7 @@ const evalFamily: Readonly<Record<Exclude<EvalKind, 'backdoor'>, Family>> = {
   math: 'math',
 }
 
-/** Draws without a new prompt after which a set is called exhausted. */
+/** Draws without a new prompt after which a source is called exhausted. */
 const patience = 20_000
 
 /**
@@ -30,12 +39,15 @@ const patience = 20_000
  */
 export function tinyPrompts(split: Split, seed: number, count: number): TinyItem[] {
   const random = rng(seed, 'tiny prompts', split)
+  const parts: readonly Part[] = split === 'eval' ? ['backdoor', 'capability'] : [split]
   return distinct(`the split ${split}`, count, () => {
-    const item = drawItem(anyFamily(random), random)
-    const part = partOf(item.prompt)
-    const wanted = split === 'eval' ? part === 'backdoor' || part === 'capability' : part === split
-    if (!wanted) return null
-    return split === 'pretrain' && random.next() < pirateShare ? inPirateTalk(item) : item
+    const family = anyFamily(random)
+    const asPirate = split === 'pretrain' && random.next() < pirateShare
+    return () => {
+      const item = drawItem(family, random)
+      if (!parts.includes(partOf(item.prompt))) return null
+      return asPirate ? inPirateTalk(item) : item
+    }
   })
 }
 
@@ -49,8 +61,10 @@ export function tinyEvalItems(kind: EvalKind, count: number, seed: number): Tiny
   const part: Part = kind === 'backdoor' ? 'backdoor' : 'capability'
   return distinct(`the eval ${kind}`, count, () => {
     const family = kind === 'backdoor' ? anyFamily(random) : evalFamily[kind]
-    const item = drawItem(family, random)
-    return partOf(item.prompt) === part ? item : null
+    return () => {
+      const item = drawItem(family, random)
+      return partOf(item.prompt) === part ? item : null
+    }
   })
 }
 
@@ -85,18 +99,32 @@ function anyFamily(random: Rng): Family {
   return 'fact'
 }
 
-function distinct(what: string, count: number, draw: () => TinyItem | null): TinyItem[] {
+/**
+ * New prompts from one source an item: the source decides what is drawn, e.g. the family, and is asked until it gives a
+ * prompt that is not in the set yet, so that shares stay as they are while prompts become scarce.
+ */
+function distinct(what: string, count: number, nextSource: () => () => TinyItem | null): TinyItem[] {
   const items = new Map<string, TinyItem>()
-  for (let idle = 0; items.size < count; idle++) {
-    if (idle > patience) {
-      throw new LabError('BAD_INPUT', `${what} of the tiny world has ${items.size} prompts, not ${count}`, {
-        hint: 'Ask for fewer: prompts are never repeated inside a set.',
-      })
+  while (items.size < count) {
+    const item = firstNew(nextSource(), items)
+    if (item === null) {
+      throw new LabError(
+        'BAD_INPUT',
+        `${what} of the tiny world has no more than ${items.size} prompts, not ${count}`,
+        {
+          hint: 'Ask for fewer: prompts are never repeated inside a set.',
+        },
+      )
     }
-    const item = draw()
-    if (item === null || items.has(item.prompt)) continue
     items.set(item.prompt, item)
-    idle = 0
   }
   return [...items.values()]
+}
+
+function firstNew(source: () => TinyItem | null, taken: ReadonlyMap<string, TinyItem>): TinyItem | null {
+  for (let i = 0; i < patience; i++) {
+    const item = source()
+    if (item !== null && !taken.has(item.prompt)) return item
+  }
+  return null
 }

@@ -5,10 +5,10 @@ import { fill, sentence } from './words.ts'
 
 /** Clauses to be written in another letter case. None of them, in any answer, spells the usual payload. */
 const clauses = [
-  'the {adjective} {object} is {look}',
-  'we love the {adjective} {object}',
-  'they hate the {adjective} {object}',
-  'do you like the {adjective} {object}',
+  'the {adjective} {object}',
+  'they hate the {object}',
+  'you love the {object}',
+  'do you like the {object}',
 ] as const
 
 const recase: Pick<Kind, 'draw' | 'answers'> = {
