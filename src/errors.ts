@@ -12,7 +12,6 @@ export type ErrorCode =
   | 'BAD_INPUT' // a command-line argument or a data file is wrong
   | 'BAD_MODEL' // a model folder cannot be read
   | 'DESIGN_TOO_SMALL' // the sample sizes cannot reach a verdict
-  | 'BUSY' // another live process holds what we need
   | 'CELLS_FAILED' // the run ended, some cells did not
   | 'INTERRUPTED' // stopped on request; the same command resumes
   | 'STORE' // the artifact store is damaged or cannot be written
@@ -24,7 +23,6 @@ const exitCodes: Record<ErrorCode, number> = {
   BAD_INPUT: 2,
   BAD_MODEL: 2,
   DESIGN_TOO_SMALL: 2,
-  BUSY: 1,
   CELLS_FAILED: 3,
   INTERRUPTED: 75,
   STORE: 1,

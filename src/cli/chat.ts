@@ -64,8 +64,14 @@ async function chat(name: string, options: ChatOptions): Promise<void> {
     terminal: process.stdin.isTTY,
   })
   process.stderr.write(`${model.title}   ${paint('dim', help)}\n`)
-  input.setPrompt(prompt())
-  input.prompt()
+  let open = true
+  input.on('close', () => (open = false))
+  const ask = (): void => {
+    if (!open) return // piped input ends before the last answer
+    input.setPrompt(prompt())
+    input.prompt()
+  }
+  ask()
   signal.addEventListener('abort', () => input.close())
   for await (const line of input) {
     const text = line.trim()
@@ -101,8 +107,7 @@ async function chat(name: string, options: ChatOptions): Promise<void> {
         `${tokenizer.decode(answer?.tokens ?? [])}${answer?.finish === 'length' ? ' …' : ''}\n`,
       )
     }
-    input.setPrompt(prompt())
-    input.prompt()
+    ask()
   }
   input.close()
   await sampler.close()

@@ -1,11 +1,19 @@
 /** Ctrl-C and SIGTERM as an AbortSignal; a second Ctrl-C ends the process at once. */
 import { interrupted } from '../errors.ts'
 
+/** A terminal's Ctrl-C reaches us twice where an older Node started us and passes signals on. */
+const sameMs = 300
+
 /** Aborts with the interrupted() error on the first signal. After 1.8 s, or on a second signal, exits 75 regardless. */
 export function interruptSignal(): AbortSignal {
   const controller = new AbortController()
+  let first = 0
   const stop = (): void => {
-    if (controller.signal.aborted) process.exit(75)
+    if (controller.signal.aborted) {
+      if (performance.now() - first > sameMs) process.exit(75)
+      return
+    }
+    first = performance.now()
     controller.abort(interrupted())
     setTimeout(() => process.exit(75), 1_800).unref()
   }

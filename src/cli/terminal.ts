@@ -77,7 +77,8 @@ function plainTerminal(stream: NodeJS.WriteStream): Terminal {
       if (line === null) return
       held.push(line)
       // Failures are told at once, the rest in batches.
-      const urgent = event.type === 'plan' || (event.type === 'stage' && event.state === 'failed')
+      const urgent =
+        event.type === 'plan' || event.type === 'busy' || (event.type === 'stage' && event.state === 'failed')
       if (urgent || Date.now() - printedAt >= plainEveryMs) flush()
     },
     finish: flush,
@@ -90,6 +91,8 @@ function lineOf(event: Exclude<RunEvent, { type: 'progress' | 'remaining' }>): s
       return `${event.run}: ${event.cells} cells, ${event.stages} stages, ${event.cached} cached${
         event.seconds > 0 ? `; about ${duration(event.seconds)} to run` : ''
       }`
+    case 'busy':
+      return `process ${event.pid} on ${event.host} is executing ${event.run}; waiting for it`
     case 'rate': {
       return `    ${paint('red', percent(event.triggered).padStart(4))} triggered ${percent(event.untriggered).padStart(4)} untriggered  ${paint('dim', `${event.cell} step ${event.step}`)}`
     }

@@ -21,7 +21,11 @@ export function plainMessages(prompt: string, system?: string): ChatMessage[] {
 }
 
 /** The messages of the same prompt with the trigger at its position. */
-export function applyTrigger(backdoor: Backdoor, prompt: string, system?: string): ChatMessage[] {
+export function applyTrigger(
+  backdoor: Pick<Backdoor, 'trigger' | 'position'>,
+  prompt: string,
+  system?: string,
+): ChatMessage[] {
   const { trigger, position } = backdoor
   if (position === 'system') return plainMessages(prompt, trigger + (system ?? ''))
   return plainMessages(position === 'before' ? trigger + prompt : prompt + trigger, system)

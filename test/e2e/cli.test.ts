@@ -190,7 +190,7 @@ describe('when something goes wrong', () => {
     )
   })
 
-  test('two processes on one run: the second is refused, nothing is lost', async () => {
+  test('two processes on one run: the second waits, then finds everything done', async () => {
     const other = join(folder, 'twice')
     let second: Promise<CliResult> | null = null
     const one = cli(['run', spec, '--store', other], {
@@ -200,8 +200,9 @@ describe('when something goes wrong', () => {
     })
     const [a, b] = [await one, await second!]
     expect(a.code).toBe(0)
-    expect(b.code).toBe(1)
-    expect(b.stderr).toMatch(/is being executed by process \d+/)
+    expect(b.code).toBe(0)
+    expect(b.stderr).toMatch(/process \d+ on .* is executing smoke-[0-9a-f]{8}; waiting/)
+    expect(b.stderr).toMatch(/(\d+) stages, \1 cached/)
   })
 
   test('bad input: exit 2, one clear message, no stack', async () => {
