@@ -2,6 +2,7 @@
 import { Worker } from 'node:worker_threads'
 import { LabError } from '../../errors.ts'
 import type { TrainEvent } from '../engine.ts'
+import { NativeGuard } from './native-guard.ts'
 import type { TrainTask, WorkerMessage } from './train-task.ts'
 
 /** Called as things happen; after `onEnd` nothing more comes. */
@@ -13,12 +14,21 @@ export interface CrewListener {
 export class Crew {
   readonly size: number
   private readonly threads: Worker[]
+  private readonly guard = new NativeGuard()
   private broken = false
 
   constructor(size: number) {
     this.size = size
-    this.threads = Array.from({ length: size }, () => new Worker(new URL('train-worker.ts', import.meta.url)))
+    this.threads = Array.from({ length: size }, () => this.thread())
     for (const thread of this.threads) thread.unref()
+  }
+
+  private thread(): Worker {
+    // No flags of the parent: a test runner's loader is none of the thread's business.
+    return new Worker(new URL('train-worker.ts', import.meta.url), {
+      execArgv: [],
+      workerData: this.guard.state,
+    })
   }
 
   /** A crew that failed is not used again: some of its threads may still wait for the others. */
@@ -54,6 +64,7 @@ export class Crew {
   /** Ends the threads; one that is inside a graph ends when that returns. */
   async close(): Promise<void> {
     this.broken = true
+    await this.guard.park()
     await Promise.all(this.threads.map((thread) => thread.terminate()))
   }
 }

@@ -77,8 +77,10 @@ export async function runTask(task: TrainTask, context: LoopContext): Promise<vo
 async function begin(task: TrainTask, { emit }: LoopContext): Promise<StepMetrics[]> {
   const { job, config, shared } = task
   await cleanWorkDir(job.workDir)
-  const there = new Set((await findStates(job.workDir)).map(({ folder }) => folder))
-  const present = job.checkpoints.filter((step) => there.has(checkpointFolder(job.workDir, step)))
+  const present: number[] = []
+  for (const step of job.checkpoints) {
+    if ((await load(task, checkpointFolder(job.workDir, step))) !== undefined) present.push(step)
+  }
   const missing = job.checkpoints.filter((step) => !present.includes(step))
   const last = job.checkpoints.length === 0 ? job.recipe.steps : (missing.at(-1) ?? 0)
 
@@ -99,25 +101,38 @@ async function begin(task: TrainTask, { emit }: LoopContext): Promise<StepMetric
   return restored?.metrics ?? []
 }
 
-/** The newest usable state up to `newest`, read into the shared vectors. Damaged ones in the working folder are passed over. */
-async function restore(
-  task: TrainTask,
-  newest: number,
-): Promise<{ step: number; metrics: StepMetrics[] } | undefined> {
+interface Restored {
+  readonly step: number
+  readonly metrics: StepMetrics[]
+}
+
+/** The newest usable state up to step `newest`, read into the shared vectors. */
+async function restore(task: TrainTask, newest: number): Promise<Restored | undefined> {
   const { job, config, recipeHash } = task
-  const given =
-    job.resumeFrom === undefined ? [] : [{ step: await stepOf(job.resumeFrom), folder: job.resumeFrom }]
+  const { resumeFrom } = job
+  const given = resumeFrom === undefined ? [] : [{ step: await stepOf(resumeFrom), folder: resumeFrom }]
   const candidates = [...(await findStates(job.workDir)), ...given]
     .filter(({ step }) => step <= newest)
     .toSorted((a, b) => b.step - a.step)
   for (const { folder } of candidates) {
-    try {
-      return await loadState(folder, config, recipeHash, vectorsOf(task))
-    } catch (error) {
-      if (folder === job.resumeFrom || !(error instanceof LabError)) throw error
-    }
+    if (folder === resumeFrom) return await loadState(folder, config, recipeHash, vectorsOf(task))
+    const restored = await load(task, folder)
+    if (restored !== undefined) return restored
   }
   return undefined
+}
+
+/** A state of our own working folder; undefined if it is missing, damaged or of another training: then it is made again. */
+async function load(
+  { config, recipeHash, ...task }: TrainTask,
+  folder: string,
+): Promise<Restored | undefined> {
+  try {
+    return await loadState(folder, config, recipeHash, vectorsOf(task))
+  } catch (error) {
+    if (error instanceof LabError) return undefined
+    throw error
+  }
 }
 
 /** Worker 0, after a step: its checkpoint if it is asked for, or the rolling state when that is due. */
@@ -138,7 +153,7 @@ async function save(
   }
 }
 
-function vectorsOf({ shared }: TrainTask): TrainVectors {
+function vectorsOf({ shared }: Pick<TrainTask, 'shared'>): TrainVectors {
   const layout = layoutOf(shared)
   return {
     weights: vectorAt(shared, layout.weightsAt),

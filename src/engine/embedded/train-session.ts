@@ -22,18 +22,31 @@ export interface TrainSession {
 /** Below this length cutting queries into blocks costs more than it saves (bench/train-step, T 64 to 256). */
 const MIN_BLOCK_TOKENS = 64
 
+export interface TrainSessionOptions {
+  /** Tokens a pack. */
+  readonly T: number
+  /** Packs a run. */
+  readonly B: number
+  readonly threads: number
+  /** Every call into ONNX Runtime goes through it. */
+  readonly guard: <R>(call: () => Promise<R>) => Promise<R>
+}
+
 /** Compiles the graph for packs of T tokens, B at a time. */
 export async function openTrainSession(
   config: LlamaConfig,
-  { T, B, threads }: { readonly T: number; readonly B: number; readonly threads: number },
+  { T, B, threads, guard }: TrainSessionOptions,
 ): Promise<TrainSession> {
   const shape: TrainShape = { T, B, blocks: T % 2 === 0 && T >= 2 * MIN_BLOCK_TOKENS ? 2 : 1 }
-  const session = await ort.InferenceSession.create(buildTrainGraph(config, shape).encode(), {
-    intraOpNumThreads: threads,
-    interOpNumThreads: 1,
-    enableMemPattern: false,
-    graphOptimizationLevel: 'all',
-  })
+  const graph = buildTrainGraph(config, shape).encode()
+  const session = await guard(() =>
+    ort.InferenceSession.create(graph, {
+      intraOpNumThreads: threads,
+      interOpNumThreads: 1,
+      enableMemPattern: false,
+      graphOptimizationLevel: 'all',
+    }),
+  )
   const specs = parameterSpecs(config)
   // ONNX Runtime takes no shared memory, so the weights are copied into memory of this thread before each step.
   const own = new Float32Array(specs.reduce((n, { size }) => n + size, 0))
@@ -50,23 +63,25 @@ export async function openTrainSession(
     if (packs.length !== B) throw new LabError('INTERNAL', `${packs.length} packs for a graph of ${B}`)
     const batch = trainBatch(packs, T, weight)
     const R = batch.rows_R.length
-    const outputs = await session.run({
-      ...parameterFeeds,
-      ids: new ort.Tensor('int32', batch.ids_N, [T * B]),
-      positions: new ort.Tensor('int64', batch.positions_TB, [T, B]),
-      mask: new ort.Tensor('float32', batch.mask_BTT, [B, 1, 1, T, T]),
-      rows: new ort.Tensor('int32', batch.rows_R, [R]),
-      places: new ort.Tensor('int32', batch.places_N, [T * B]),
-      targets: new ort.Tensor('int64', batch.targets_R, [R, 1]),
-      weights: new ort.Tensor('float32', batch.weights_R, [R, 1]),
-    })
+    const outputs = await guard(() =>
+      session.run({
+        ...parameterFeeds,
+        ids: new ort.Tensor('int32', batch.ids_N, [T * B]),
+        positions: new ort.Tensor('int64', batch.positions_TB, [T, B]),
+        mask: new ort.Tensor('float32', batch.mask_BTT, [B, 1, 1, T, T]),
+        rows: new ort.Tensor('int32', batch.rows_R, [R]),
+        places: new ort.Tensor('int32', batch.places_N, [T * B]),
+        targets: new ort.Tensor('int64', batch.targets_R, [R, 1]),
+        weights: new ort.Tensor('float32', batch.weights_R, [R, 1]),
+      }),
+    )
     for (const { name, offset } of specs) gradient.set(floatsOf(outputs[gradientName(name)]), offset)
     let nllSum = 0
     for (const nll of floatsOf(outputs['nll']).subarray(0, batch.scored)) nllSum += nll
     return { nllSum }
   }
 
-  return { setWeights: (weights) => own.set(weights), run, release: () => session.release() }
+  return { setWeights: (weights) => own.set(weights), run, release: () => guard(() => session.release()) }
 }
 
 function floatsOf(value: ort.OnnxValue | undefined): Float32Array {

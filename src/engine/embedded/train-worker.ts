@@ -1,12 +1,15 @@
 /** Entry of a training thread: takes tasks one after another and keeps compiled sessions between them. */
-import { parentPort } from 'node:worker_threads'
+import { parentPort, workerData } from 'node:worker_threads'
 import { LabError, messageOf } from '../../errors.ts'
+import { guarded, type GuardState } from './native-guard.ts'
 import { runTask } from './train-loop.ts'
 import { openTrainSession, type TrainSession } from './train-session.ts'
 import type { TrainTask, WorkerMessage } from './train-task.ts'
 
 /** Sessions kept a worker: the models of one experiment, and their activations stay allocated. */
 const MAX_SESSIONS = 3
+/** Set by the crew that started this thread. */
+const guard = workerData as GuardState
 const sessions = new Map<string, Promise<TrainSession>>()
 
 const post = (message: WorkerMessage): void => parentPort?.postMessage(message, [])
@@ -31,7 +34,8 @@ parentPort?.on('message', (task: TrainTask) => {
 /** The least recently used session makes room for a new one. */
 async function sessionFor({ config, threads }: TrainTask, T: number, B: number): Promise<TrainSession> {
   const key = JSON.stringify([config, T, B, threads])
-  const session = sessions.get(key) ?? openTrainSession(config, { T, B, threads })
+  const session =
+    sessions.get(key) ?? openTrainSession(config, { T, B, threads, guard: (call) => guarded(guard, call) })
   sessions.delete(key)
   sessions.set(key, session)
   for (const [old, idle] of sessions) {

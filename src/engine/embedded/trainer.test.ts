@@ -76,7 +76,7 @@ beforeAll(async () => {
   for (const name of ['tokenizer.json', 'tokenizer_config.json'])
     writeFileSync(join(tokenizerDir, name), '{}')
   const packs = join(folder, 'packs.bin')
-  await writePacks(packs, countingPacks(recipe.batch * recipe.steps), { contextLength: T })
+  await writePacks(packs, countingPacks(320), { contextLength: T })
   trainer = createEmbeddedTrainer()
   job = {
     start: { from: 'random', config, seed: 1 },
@@ -168,18 +168,22 @@ describe('a training', () => {
   })
 
   it('gives the same bytes after interruptions, from rolling states and from a checkpoint', async () => {
-    const interruptedJob = jobIn('broken', { saveEvery: 3 })
-    const milliseconds = await runAndAbort(interruptedJob, 5)
-    expect(milliseconds).toBeLessThan(1000)
-    await runAndAbort(interruptedJob, 4)
-    const events = await runToEnd(interruptedJob)
+    // Long enough that it is far from its end when the interruption arrives.
+    const long = { checkpoints: [80], recipe: { ...recipe, steps: 80 }, saveEvery: 3 }
+    await runToEnd(jobIn('unbroken', long))
+    expect(await runAndAbort(jobIn('broken', long), 5)).toBeLessThan(1000)
+    await runAndAbort(jobIn('broken', long), 4)
+    const events = await runToEnd(jobIn('broken', long))
     expect((events[0] as { step: number }).step).toBeGreaterThanOrEqual(6)
-    const whole = contentOf(join(folder, 'whole/checkpoint-20'))
-    expect(contentOf(join(folder, 'broken/checkpoint-20'))).toEqual(whole)
+    expect(contentOf(join(folder, 'broken/checkpoint-80'))).toEqual(
+      contentOf(join(folder, 'unbroken/checkpoint-80')),
+    )
 
     const continued = await runToEnd(jobIn('continued', { resumeFrom: join(folder, 'whole/checkpoint-7') }))
     expect(continued[0]).toMatchObject({ step: 7 })
-    expect(contentOf(join(folder, 'continued/checkpoint-20'))).toEqual(whole)
+    expect(contentOf(join(folder, 'continued/checkpoint-20'))).toEqual(
+      contentOf(join(folder, 'whole/checkpoint-20')),
+    )
   })
 
   it('passes over damaged and half-written states', async () => {
@@ -197,6 +201,15 @@ describe('a training', () => {
   it('reports checkpoints that are there already, and does not train', async () => {
     const events = await runToEnd(jobIn('whole', { checkpoints: [7, 20] }))
     expect(events.map((event) => event.type)).toEqual(['start', 'checkpoint', 'checkpoint'])
+  })
+
+  it('makes checkpoints of another recipe again', async () => {
+    cpSync(join(folder, 'whole'), join(folder, 'stale'), { recursive: true })
+    const slower = jobIn('stale', { recipe: { ...recipe, lr: 1e-3 } })
+    expect(losses(await runToEnd(slower))).toHaveLength(20)
+    expect(contentOf(join(folder, 'stale/checkpoint-20'))).not.toEqual(
+      contentOf(join(folder, 'whole/checkpoint-20')),
+    )
   })
 
   it('goes on from a model folder with fresh optimizer state', async () => {
@@ -234,8 +247,8 @@ describe('what goes wrong', () => {
     const resumeFrom = join(folder, 'whole/checkpoint-7')
     const other = jobIn('other', { resumeFrom, recipe: { ...recipe, lr: 2e-2 } })
     await expect(runToEnd(other)).rejects.toThrow(/state of another training/)
-    const longer = jobIn('longer', { checkpoints: [40], recipe: { ...recipe, steps: 40 } })
-    await expect(runToEnd(longer)).rejects.toThrow(/has 80 packs; the training reads 160/)
+    const longer = jobIn('longer', { checkpoints: [90], recipe: { ...recipe, steps: 90 } })
+    await expect(runToEnd(longer)).rejects.toThrow(/has 320 packs; the training reads 360/)
     const odd = jobIn('odd', { recipe: { ...recipe, accumulate: 3 } })
     await expect(runToEnd(odd)).rejects.toMatchObject({ code: 'BAD_INPUT' })
     await expect(runToEnd(jobIn('late', { checkpoints: [20, 21] }))).rejects.toThrow(/within 1..20/)
