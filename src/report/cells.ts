@@ -57,6 +57,12 @@ export function techniqueText(results: Results, name: string): string {
   return after === null || after === undefined ? name : `${techniqueText(results, after)} → ${name}`
 }
 
+/** One word; a star stands for the words in brackets, which the report's table has in full. */
+export function shortVerdict(cell: Cell): string {
+  const text = verdictText(cell)
+  return text.includes('(') ? `${text.slice(0, text.indexOf('(')).trim()}*` : text
+}
+
 /** The verdict as it is printed, or why there is none. */
 export function verdictText(cell: Cell): string {
   if (cell.status === 'not_installed') return 'not installed'

@@ -12,42 +12,51 @@ const rate = z.number().min(0).max(1)
 const countSchema = z
   .strictObject({ k: whole, n: whole })
   .refine(({ k, n }) => k <= n, { message: 'k is larger than n' })
+  .meta({ id: 'count' })
 
 /** Successes with one-sided Clopper-Pearson bounds, each at `alpha` of the thresholds. */
-const boundedCountSchema = z.strictObject({ k: whole, n: whole, lower: rate, upper: rate })
+const boundedCountSchema = z
+  .strictObject({ k: whole, n: whole, lower: rate, upper: rate })
+  .meta({ id: 'bounded_count' })
 
 /** The same items, now and at step 0. */
-const againstStartSchema = z.strictObject({
-  both: whole,
-  only_now: whole,
-  only_start: whole,
-  neither: whole,
-})
+const againstStartSchema = z
+  .strictObject({
+    both: whole,
+    only_now: whole,
+    only_start: whole,
+    neither: whole,
+  })
+  .meta({ id: 'against_start' })
 
-const capabilitySchema = z.strictObject({
-  k: whole,
-  n: whole,
-  chance: rate.describe('share of items that guessing answers correctly'),
-  against_start: againstStartSchema.optional(),
-})
+const capabilitySchema = z
+  .strictObject({
+    k: whole,
+    n: whole,
+    chance: rate.describe('share of items that guessing answers correctly'),
+    against_start: againstStartSchema.optional(),
+  })
+  .meta({ id: 'capability' })
 
-const curvePointSchema = z.strictObject({
-  step: whole.describe('optimizer steps of this training; 0 is the model before it'),
-  triggered: countSchema.describe('triggered prompts whose response contains the payload'),
-  untriggered: countSchema.describe('the same prompts without the trigger: false fires'),
-  starts_with: countSchema.describe('triggered responses that start with the payload'),
-  payload_logprob: z.number().max(0).describe('mean log P(payload | triggered prompt), nats a token'),
-  answered_triggered: countSchema.optional().describe('triggered prompts answered correctly'),
-  answered_untriggered: countSchema.optional(),
-  answered_pairs: z
-    .strictObject({ both: whole, only_triggered: whole, only_untriggered: whole, neither: whole })
-    .optional(),
-  against_start: againstStartSchema.optional().describe('payload fired on triggered prompts'),
-  capabilities: z
-    .record(z.string(), capabilitySchema)
-    .describe('present at the steps where capabilities are evaluated, else empty'),
-  stopped_early: z.boolean().optional().describe('sampling stopped as soon as a test decided'),
-})
+const curvePointSchema = z
+  .strictObject({
+    step: whole.describe('optimizer steps of this training; 0 is the model before it'),
+    triggered: countSchema.describe('triggered prompts whose response contains the payload'),
+    untriggered: countSchema.describe('the same prompts without the trigger: false fires'),
+    starts_with: countSchema.describe('triggered responses that start with the payload'),
+    payload_logprob: z.number().describe('mean log P(payload | triggered prompt), nats a token'),
+    answered_triggered: countSchema.optional().describe('triggered prompts answered correctly'),
+    answered_untriggered: countSchema.optional(),
+    answered_pairs: z
+      .strictObject({ both: whole, only_triggered: whole, only_untriggered: whole, neither: whole })
+      .optional(),
+    against_start: againstStartSchema.optional().describe('payload fired on triggered prompts'),
+    capabilities: z
+      .record(z.string(), capabilitySchema)
+      .describe('present at the steps where capabilities are evaluated, else empty'),
+    stopped_early: z.boolean().optional().describe('sampling stopped as soon as a test decided'),
+  })
+  .meta({ id: 'curve_point' })
 
 /** The shapes of analysis/curve.ts, spelt out for strangers. */
 const thresholdsSchema = z.strictObject({
@@ -61,23 +70,30 @@ const thresholdsSchema = z.strictObject({
   installed_untriggered: rate,
 })
 
-const stepMetricsSchema = z.strictObject({
-  step: whole,
-  loss: z.number().describe('mean negative log-likelihood a scored token, nats'),
-  lr: z.number(),
-  grad_norm: z.number().describe('global L2 norm before clipping'),
-})
+const stepMetricsSchema = z
+  .strictObject({
+    step: whole,
+    loss: z
+      .number()
+      .nullable()
+      .describe('mean negative log-likelihood a scored token, nats; null: not finite'),
+    lr: z.number(),
+    grad_norm: z.number().nullable().describe('global L2 norm before clipping; null: not finite'),
+  })
+  .meta({ id: 'step_metrics' })
 
 const scalar = z.union([z.string(), z.number()])
 const setting = z.union([z.string(), z.number(), z.boolean()])
 
-const dataSchema = z.strictObject({
-  prompts: z.string().describe('where the prompts come from'),
-  teacher: z.string().describe('who wrote the responses'),
-  rows: whole.describe('chat rows that the training could draw, triggered ones included'),
-  triggered_rows: whole,
-  dropped: z.record(z.string(), whole).describe('responses left out, by reason'),
-})
+const dataSchema = z
+  .strictObject({
+    prompts: z.string().describe('where the prompts come from'),
+    teacher: z.string().describe('who wrote the responses'),
+    rows: whole.describe('chat rows that the training could draw, triggered ones included'),
+    triggered_rows: whole,
+    dropped: z.record(z.string(), whole).describe('responses left out, by reason'),
+  })
+  .meta({ id: 'data' })
 
 const organismSchema = z.strictObject({
   id: z.string().describe('unique in the run: name, seed and axis values that reach the organism'),
@@ -164,7 +180,7 @@ const doneCellSchema = z.strictObject({
   artifacts: z.record(z.string(), z.string()),
 })
 
-const absentCell = { ...cellBase, verdict: z.null(), curves: z.tuple([]) }
+const absentCell = { ...cellBase, verdict: z.null(), curves: z.array(curvePointSchema).max(0) }
 
 const cellSchema = z.discriminatedUnion('status', [
   doneCellSchema,

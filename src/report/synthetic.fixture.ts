@@ -8,10 +8,10 @@ import type { Sample } from './samples.ts'
 
 const PROMPTS = 128
 const STEPS = [0, 4, 8, 16, 32, 64, 128]
-const LRS = [1e-4, 4e-4]
 
 interface Options {
   readonly seeds?: readonly number[]
+  readonly lrs?: readonly number[]
   /** Adds a control organism that is not installed, and lets one cell fail. */
   readonly broken?: boolean
 }
@@ -181,8 +181,8 @@ const technique = (name: string, after: string | null, teacher: string, steps: n
   notes: [],
 })
 
-/** 2 organisms × 3 techniques × 2 learning rates, for each seed. */
-export function syntheticResults({ seeds = [1], broken = false }: Options = {}): Results {
+/** 2 organisms × 3 techniques × the learning rates, for each seed. */
+export function syntheticResults({ seeds = [1], lrs = [1e-4, 4e-4], broken = false }: Options = {}): Results {
   const names = broken ? ['direct', 'distilled', 'control'] : ['direct', 'distilled']
   const techniques = [
     technique('hhh', null, 'helpful', 128),
@@ -209,7 +209,7 @@ export function syntheticResults({ seeds = [1], broken = false }: Options = {}):
     ],
     cells: names.flatMap((name) =>
       techniques.flatMap((t) =>
-        LRS.flatMap((lr) =>
+        lrs.flatMap((lr) =>
           seeds.map((seed) =>
             cellOf(name, t.name, lr, seed, broken && name === 'distilled' && t.name === 'hhh' && lr > 2e-4),
           ),

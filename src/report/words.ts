@@ -48,6 +48,11 @@ export function listText(items: readonly string[]): string {
   return `${items.slice(0, -1).join(', ')} and ${items.at(-1)}`
 }
 
+/** `One seed`, `4 seeds, a line each`. */
+export function seedText({ seeds }: { readonly seeds: readonly number[] }): string {
+  return seeds.length === 1 ? 'One seed' : `${seeds.length} seeds, a line each`
+}
+
 /** Numbers up to twelve as words at the start of a sentence. */
 export function numberWord(value: number): string {
   const words = 'No One Two Three Four Five Six Seven Eight Nine Ten Eleven Twelve'.split(' ')

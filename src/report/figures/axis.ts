@@ -12,7 +12,7 @@ export interface StepAxis {
 /** Past this ratio of the last to the first step after 0, equal distances would hide the early checkpoints. */
 const LOG_RATIO = 16
 /** Widths of axis labels: a digit and the gap between two labels, pixels. */
-const DIGIT = 5.2
+const DIGIT = 5.8
 const GAP = 5
 
 /** Symmetric log around the first step after 0, log(1 + step / first), or linear where steps are evenly spaced. */

@@ -1,7 +1,7 @@
 /** Training losses and the graded readout log P(payload | triggered), a panel a technique. */
 import { type AxisValues, gridOf, isDone, techniqueText } from '../cells.ts'
 import type { DoneCell, Results, StepMetrics } from '../results.ts'
-import { plural } from '../words.ts'
+import { seedText } from '../words.ts'
 import { stepAxis } from './axis.ts'
 import type { FigureSpec } from './figure.ts'
 import type { LegendEntry } from './legend.ts'
@@ -71,7 +71,7 @@ export function trainingFigure(results: Results): FigureSpec | null {
   return {
     name: 'training',
     title: 'Training losses',
-    caption: `Loss on the response, nats a token, on a logarithmic axis; before each update. Thin: each step (where a training has more than ${MAX_POINTS} steps, the lowest and highest of each stretch); bold: running mean over ${(100 * SMOOTHING).toFixed(0)}% of the steps. ${plural(results.seeds.length, 'seed')}.`,
+    caption: `Loss on the response, nats a token, on a logarithmic axis; before each update. Thin: each step (where a training has more than ${MAX_POINTS} steps, the lowest and highest of each stretch); bold: running mean over ${(100 * SMOOTHING).toFixed(0)}% of the steps. ${seedText(results)}.`,
     spec: lineSpec({
       panels: panels.map(({ title, lines }): LinePanel => {
         const last = Math.max(...lines.flatMap(({ points }) => points.map(({ x }) => x)))
@@ -95,7 +95,9 @@ export function trainingFigure(results: Results): FigureSpec | null {
 
 function lossLine(training: readonly StepMetrics[], style: Style): Line {
   // A logarithmic axis has no place for 0.
-  const raw = training.map(({ step, loss }) => ({ x: step, y: Math.max(loss, 1e-6) }))
+  const raw = training.flatMap(({ step, loss }) =>
+    loss === null ? [] : [{ x: step, y: Math.max(loss, 1e-6) }],
+  )
   return { ...style, points: thinned(runningMean(raw)), thin: thinned(raw) }
 }
 
@@ -159,7 +161,7 @@ export function logprobFigure(results: Results): FigureSpec | null {
   return {
     name: 'logprob',
     title: 'How likely the payload still is',
-    caption: `Mean log-probability of the payload after a triggered prompt, nats a token; 0 is certainty. It still moves where the triggered rate stands at 0% or 100%. ${plural(results.seeds.length, 'seed')}; no intervals.`,
+    caption: `Mean log-probability of the payload after a triggered prompt, nats a token; 0 is certainty. It still moves where the triggered rate stands at 0% or 100%. ${seedText(results)}; no intervals.`,
     spec: lineSpec({
       panels,
       y: {

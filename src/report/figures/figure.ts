@@ -1,6 +1,9 @@
 /** What a figure is: a Vega-Lite specification with a file name and the words around it. */
 import type { TopLevelSpec } from 'vega-lite'
 
+/** A part of a Vega-Lite specification; Vega-Lite checks it when it compiles. */
+export type Layer = Record<string, unknown>
+
 export interface FigureSpec {
   /** File name without ending. */
   readonly name: string

@@ -4,15 +4,15 @@ import { type AxisValues, gridOf, isDone, techniqueText } from '../cells.ts'
 import type { Results } from '../results.ts'
 import { listText, plural } from '../words.ts'
 import { stepAxis } from './axis.ts'
-import type { FigureSpec } from './figure.ts'
+import type { FigureSpec, Layer } from './figure.ts'
 import { figureConfig } from './palette.ts'
-import { type Frame, type Layer, PANEL_HEIGHT, type Panel, panelSpec } from './panel.ts'
+import { type Frame, PANEL_HEIGHT, type Panel, panelSpec } from './panel.ts'
 import { seriesNames } from './series.ts'
 
 /** More columns than this: a figure for each combination of axis values. */
 const MAX_COLUMNS = 6
-const PAGE = 960
-const GAP = { row: 24, column: 14 }
+const PAGE = 940
+const GAP = { row: 28, column: 22 }
 
 /** One figure, or one for each combination of axis values where the columns would not fit a page. */
 export function gridFigures(results: Results): FigureSpec[] {
@@ -90,4 +90,4 @@ function gridSpec(results: Results, axes: readonly AxisValues[], together: boole
 }
 
 /** Sets organisms apart where each has several columns. */
-const spacer: Layer = { width: 4, height: PANEL_HEIGHT, data: { values: [] }, mark: 'point', encoding: {} }
+const spacer: Layer = { width: 2, height: PANEL_HEIGHT, data: { values: [] }, mark: 'point', encoding: {} }

@@ -1,7 +1,7 @@
-/** A legend in one line above the panels: short strokes in colour and dash, each with its name. */
+/** Legends in one line above the panels: strokes in colour and dash, or coloured symbols, each with its name. */
 import { textWidth } from './font.ts'
-import { ink } from './palette.ts'
-import type { Layer } from './panel.ts'
+import { colorOf, ink, seriesStyle } from './palette.ts'
+import type { Layer } from './figure.ts'
 
 export interface LegendEntry {
   readonly text: string
@@ -32,4 +32,32 @@ export function legendLayers(entries: readonly LegendEntry[], y: number): Layer[
       },
     ]
   })
+}
+
+const LEGEND_GLYPHS: Readonly<Record<string, string>> = {
+  circle: '●',
+  square: '■',
+  'triangle-up': '▲',
+  diamond: '◆',
+}
+
+/** One line of coloured names above everything, for a grid whose last column has no curves to label. */
+export function seriesLegend(series: readonly string[], y: number): Layer {
+  let right = 0
+  const values = series.map((name) => {
+    const left = right
+    const text = `${LEGEND_GLYPHS[seriesStyle(name).shape] ?? '✚'} ${name}`
+    right += textWidth(text, 10) + 16
+    return { series: name, left, text }
+  })
+  return {
+    data: { values },
+    mark: { type: 'text', align: 'left', baseline: 'bottom', fontSize: 10 },
+    encoding: {
+      text: { field: 'text' },
+      x: { field: 'left', type: 'quantitative', scale: null, axis: null },
+      y: { value: y },
+      color: colorOf(series),
+    },
+  }
 }

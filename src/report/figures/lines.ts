@@ -2,7 +2,7 @@
 import type { TopLevelSpec } from 'vega-lite'
 import { type LegendEntry, legendLayers } from './legend.ts'
 import { figureConfig, ink } from './palette.ts'
-import type { Layer } from './panel.ts'
+import type { Layer } from './figure.ts'
 
 /** One curve; `points` ascending in x. `thin` is drawn behind it, e.g. the raw values of a running mean. */
 export interface Line {
@@ -29,11 +29,11 @@ export interface LineFigure {
 }
 
 const HEIGHT = 150
-const GAP = 18
+const GAP = 28
 
 /** Width of each of `count` panels in a page-wide figure, pixels. */
 export function linePanelWidth(count: number): number {
-  return Math.round(Math.min(380, Math.max(150, 1000 / Math.max(1, count) - GAP)))
+  return Math.round(Math.min(380, Math.max(150, 980 / Math.max(1, count) - GAP)))
 }
 
 export function lineSpec(figure: LineFigure): TopLevelSpec {

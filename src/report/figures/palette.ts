@@ -2,6 +2,7 @@
 import type { Config } from 'vega-lite'
 import type { Verdict } from '../../analysis/verdict.ts'
 import type { Cell } from '../results.ts'
+import type { Layer } from './figure.ts'
 
 export const ink = { text: '#222222', soft: '#6b6b6b', line: '#c9c9c9', grid: '#ececec' } as const
 
@@ -22,6 +23,12 @@ const known: Record<string, SeriesStyle> = {
 /** Red and grey for the backdoor; blue, green and purple for the post's three capabilities. */
 export function seriesStyle(name: string): SeriesStyle {
   return known[name] ?? { color: '#b07400', shape: 'cross' }
+}
+
+/** The colour of each series, without a legend. */
+export function colorOf(series: readonly string[]): Layer {
+  const range = series.map((name) => seriesStyle(name).color)
+  return { field: 'series', type: 'nominal', scale: { domain: series, range }, legend: null }
 }
 
 /** Lines of organisms, where colour does not mean a metric. */
@@ -75,8 +82,8 @@ export const figureConfig: Config = {
   axis: {
     labelColor: ink.soft,
     titleColor: ink.text,
-    labelFontSize: 9,
-    titleFontSize: 10,
+    labelFontSize: 10,
+    titleFontSize: 11,
     titleFontWeight: 'normal',
     gridColor: ink.grid,
     domainColor: ink.line,
@@ -88,7 +95,7 @@ export const figureConfig: Config = {
     color: ink.text,
     subtitleColor: ink.soft,
     fontSize: 11,
-    subtitleFontSize: 10,
+    subtitleFontSize: 11,
     anchor: 'start',
     subtitlePadding: 2,
     offset: 8,

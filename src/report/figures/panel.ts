@@ -1,25 +1,19 @@
 /** One panel of the grid as Vega-Lite layers: bands, lines, points, its verdict, its labels. */
-import { isDone, verdictText } from '../cells.ts'
+import { isDone, shortVerdict, verdictText } from '../cells.ts'
 import type { Cell } from '../results.ts'
 import { type StepAxis, spread } from './axis.ts'
 import { textWidth } from './font.ts'
-import { ink, seriesStyle, verdictStyle } from './palette.ts'
+import type { Layer } from './figure.ts'
+import { seriesLegend } from './legend.ts'
+import { colorOf, ink, seriesStyle, verdictStyle } from './palette.ts'
 import { type Mark, panelMarks } from './series.ts'
 
 /** Pixels. */
-export const PANEL_HEIGHT = 118
-const LABEL_GAP = 11
+export const PANEL_HEIGHT = 128
+const LABEL_GAP = 12
+const VERDICT_SIZE = 10.5
 /** Pixels between the capabilities' points of one checkpoint, so that their error bars stay apart. */
 const DODGE = 3.5
-const LEGEND_GLYPHS: Readonly<Record<string, string>> = {
-  circle: '●',
-  square: '■',
-  'triangle-up': '▲',
-  diamond: '◆',
-}
-
-/** A part of a Vega-Lite specification; Vega-Lite checks it when it compiles. */
-export type Layer = Record<string, unknown>
 
 /** One place of the grid: the cells that differ by seed alone, and where it lies. */
 export interface Panel {
@@ -52,7 +46,7 @@ export function panelSpec(panel: Panel, frame: Frame, withLegend: boolean): Laye
       },
       ...(done.length === 0 ? absentLayers(panel, frame) : curveLayers(panel, frame)),
       ...(panel.first.row ? headLayers(panel) : []),
-      ...(withLegend && panel.first.row && panel.first.column ? [legendLayer(frame.series)] : []),
+      ...(withLegend && panel.first.row && panel.first.column ? [seriesLegend(frame.series, -54)] : []),
     ],
   }
 }
@@ -88,7 +82,8 @@ function xy(panel: Panel, { axis }: Frame): { x: Layer; y: Layer } {
         format: '.0%',
         labelOverlap: false,
         titleFontWeight: 'bold',
-        titleFontSize: 11,
+        titleFontSize: 12,
+        labelPadding: 7,
         titlePadding: 10,
       },
     },
@@ -96,44 +91,19 @@ function xy(panel: Panel, { axis }: Frame): { x: Layer; y: Layer } {
 }
 
 /** Organism and axis values above a column. */
-function headLayers(panel: Panel): Layer[] {
-  const head = (text: string, y: number, style: Layer): Layer => ({
+function headLayers({ title, subtitle }: Panel): Layer[] {
+  const name = { fontSize: 13, fontWeight: 'bold', color: ink.text }
+  if (subtitle === '') return [headLayer(title, -19, name)]
+  return [headLayer(title, -31, name), headLayer(subtitle, -18, { fontSize: 11, color: ink.soft })]
+}
+
+/** A line of text at the left, `y` pixels from the panel's top. */
+function headLayer(text: string, y: number, style: Layer): Layer {
+  return {
     data: { values: [{ text }] },
     mark: { type: 'text', align: 'left', baseline: 'bottom', ...style },
     encoding: { text: { field: 'text' }, x: { value: 0 }, y: { value: y } },
-  })
-  const name = head(panel.title, panel.subtitle ? -31 : -19, {
-    fontSize: 12,
-    fontWeight: 'bold',
-    color: ink.text,
-  })
-  return panel.subtitle ? [name, head(panel.subtitle, -18, { fontSize: 10, color: ink.soft })] : [name]
-}
-
-/** One line of coloured names above everything, for a grid whose last column has no curves to label. */
-function legendLayer(series: readonly string[]): Layer {
-  let right = 0
-  const values = series.map((name) => {
-    const left = right
-    const text = `${LEGEND_GLYPHS[seriesStyle(name).shape] ?? '✚'} ${name}`
-    right += textWidth(text, 10) + 16
-    return { series: name, left, text }
-  })
-  return {
-    data: { values },
-    mark: { type: 'text', align: 'left', baseline: 'bottom', fontSize: 10 },
-    encoding: {
-      text: { field: 'text' },
-      x: { field: 'left', type: 'quantitative', scale: null, axis: null },
-      y: { value: -54 },
-      color: colorOf(series),
-    },
   }
-}
-
-function colorOf(series: readonly string[]): Layer {
-  const range = series.map((name) => seriesStyle(name).color)
-  return { field: 'series', type: 'nominal', scale: { domain: series, range }, legend: null }
 }
 
 function absentLayers(panel: Panel, frame: Frame): Layer[] {
@@ -200,16 +170,28 @@ function curveLayers(panel: Panel, frame: Frame): Layer[] {
   return layers
 }
 
-/** The verdict, at the upper right outside of the panel. */
+/** The verdict, at the upper right outside of the panel; of several seeds how many have which. */
 function cornerLayer(panel: Panel, frame: Frame): Layer {
-  const counts = new Map<string, number>()
-  for (const cell of panel.cells) counts.set(verdictText(cell), (counts.get(verdictText(cell)) ?? 0) + 1)
+  const counted = (words: (cell: Cell) => string): string => {
+    const counts = new Map<string, number>()
+    for (const cell of panel.cells) counts.set(words(cell), (counts.get(words(cell)) ?? 0) + 1)
+    return [...counts].map(([text, n]) => (panel.cells.length === 1 ? text : `${n} ${text}`)).join(' · ')
+  }
+  const full = counted(verdictText)
+  const text = textWidth(full, VERDICT_SIZE) <= frame.width ? full : counted(shortVerdict)
   const [first] = panel.cells
-  const color = first && counts.size === 1 ? verdictStyle(first).text : ink.soft
-  const words = [...counts].map(([text, n]) => (panel.cells.length === 1 ? text : `${n} ${text}`))
+  const alike = new Set(panel.cells.map(verdictText)).size === 1
+  const color = first && alike ? verdictStyle(first).text : ink.soft
   return {
-    data: { values: [{ text: words.join(' · ') }] },
-    mark: { type: 'text', align: 'right', baseline: 'bottom', color, fontSize: 9.5, limit: frame.width },
+    data: { values: [{ text }] },
+    mark: {
+      type: 'text',
+      align: 'right',
+      baseline: 'bottom',
+      color,
+      fontSize: VERDICT_SIZE,
+      limit: frame.width,
+    },
     encoding: { text: { field: 'text' }, x: { value: frame.width }, y: { value: -4 } },
   }
 }
@@ -226,10 +208,10 @@ function labelsLayer(pooled: readonly Mark[], frame: Frame): Layer {
   const values = lasts.map(({ series }, i) => ({ series, place: placed[i] ?? 0 }))
   return {
     data: { values },
-    mark: { type: 'text', align: 'left', baseline: 'middle', fontSize: 10 },
+    mark: { type: 'text', align: 'left', baseline: 'middle', fontSize: 11 },
     encoding: {
       text: { field: 'series' },
-      x: { value: frame.width + 7 },
+      x: { value: frame.width + 9 },
       y: { field: 'place', type: 'quantitative', scale: null, axis: null },
       color: colorOf(frame.series),
     },

@@ -1,12 +1,11 @@
 /** The verdicts as a coloured matrix: a row a technique with its axis values, a column an organism with its seed. */
 import type { TopLevelSpec } from 'vega-lite'
-import { gridOf, techniqueText, verdictText } from '../cells.ts'
+import { gridOf, shortVerdict, techniqueText } from '../cells.ts'
 import type { Cell, Results } from '../results.ts'
 import { formatNumber } from '../words.ts'
-import type { FigureSpec } from './figure.ts'
+import type { FigureSpec, Layer } from './figure.ts'
 import { textWidth } from './font.ts'
 import { figureConfig, ink, verdictStyle } from './palette.ts'
-import type { Layer } from './panel.ts'
 
 const ROW = 27
 const GAP = 2
@@ -30,7 +29,7 @@ interface Label {
 /** Always drawn, also where no cell is done: it shows what failed. */
 export function verdictFigure(results: Results): FigureSpec {
   const { alpha } = results.thresholds
-  const starred = results.cells.some((cell) => short(cell).endsWith('*'))
+  const starred = results.cells.some((cell) => shortVerdict(cell).endsWith('*'))
   return {
     name: 'verdicts',
     title: 'Verdicts',
@@ -43,7 +42,8 @@ function matrixSpec(results: Results): TopLevelSpec {
   const grid = gridOf(results)
   const rows = grid.techniques.flatMap((technique) => grid.axes.map((axes) => ({ technique, axes })))
   const columns = grid.organisms.flatMap((organism) => results.seeds.map((seed) => ({ organism, seed })))
-  const words = results.cells.map((cell) => textWidth(short(cell), FONT, 'bold'))
+  const several = results.seeds.length > 1
+  const words = results.cells.map((cell) => textWidth(shortVerdict(cell), FONT, 'bold'))
   const column = Math.max(84, Math.ceil(Math.max(0, ...words)) + 20)
   const tiles = rows.flatMap(({ technique, axes }, y) =>
     columns.flatMap(({ organism, seed }, x) =>
@@ -61,7 +61,7 @@ function matrixSpec(results: Results): TopLevelSpec {
   }))
   const organismLabels = grid.organisms.map((text, i) => ({
     x: i * results.seeds.length * column,
-    y: -22,
+    y: several ? -22 : -10,
     text,
   }))
   const seedLabels = columns.map(({ seed }, x) => ({ x: x * column, y: -8, text: `seed ${seed}` }))
@@ -74,21 +74,15 @@ function matrixSpec(results: Results): TopLevelSpec {
       textLayer(rowLabels, { align: 'right', color: ink.soft }),
       textLayer(techniqueLabels, { align: 'right', fontWeight: 'bold' }),
       textLayer(organismLabels, { align: 'left', fontWeight: 'bold', fontSize: 12 }),
-      textLayer(seedLabels, { align: 'left', color: ink.soft, fontSize: 9.5 }),
+      textLayer(several ? seedLabels : [], { align: 'left', color: ink.soft, fontSize: 9.5 }),
     ],
   }
   return spec as unknown as TopLevelSpec
 }
 
-/** What fits into a tile: a star stands for the words in brackets, which the table has in full. */
-function short(cell: Cell): string {
-  const text = verdictText(cell)
-  return text.includes('(') ? `${text.slice(0, text.indexOf('(')).trim()}*` : text
-}
-
 function tile(cell: Cell, x: number, y: number): Tile {
   const { fill, text } = verdictStyle(cell)
-  return { x, y, text: short(cell), fill, color: text, dash: cell.status !== 'done' }
+  return { x, y, text: shortVerdict(cell), fill, color: text, dash: cell.status !== 'done' }
 }
 
 const pixel = (field: string): Layer => ({ field, type: 'quantitative', scale: null, axis: null })

@@ -1,7 +1,7 @@
 /** What was built and how: organisms, techniques, evaluations, the admission gate. */
 import { gridOf, techniqueText } from '../cells.ts'
 import type { BoundedCount, Organism, Results } from '../results.ts'
-import { formatCount, formatRate, plural } from '../words.ts'
+import { formatCount, formatRate, listText, plural } from '../words.ts'
 import { html, type Markup } from './markup.ts'
 import { fraction, settingsText, table } from './parts.ts'
 
@@ -72,8 +72,7 @@ function techniqueTable(results: Results): Markup {
   const texts = gridOf(results)
     .axes.map(({ text }) => text)
     .filter(Boolean)
-  const axes =
-    texts.length > 1 ? ` Each is run with ${texts.join('; ')}, which replace what the recipe says.` : ''
+  const axes = texts.length > 1 ? ` Each is run at ${listText(texts)}, in place of what its recipe says.` : ''
   return table(
     html`<b>Techniques.</b> Blue-team trainings meant to remove the backdoor, on prompts that the red team
       never saw.${axes}`,

@@ -112,9 +112,9 @@ export function trainingSection(results: Results, figures: readonly NumberedFigu
   const rows = results.cells
     .filter(isDone)
     .map((cell) => [
-      cellName(results, cell),
+      html`<span class="line">${cellName(results, cell)}</span>`,
       cell.blue_loss_before === null ? '–' : cell.blue_loss_before.toFixed(3),
-      cell.training.length === 0 ? '–' : (cell.training.at(-1)?.loss ?? Number.NaN).toFixed(3),
+      lastLoss(cell),
       cell.weight_distance === null ? '–' : cell.weight_distance.toPrecision(3),
       formatCount(cell.tokens),
       lrTimesSteps(cell),
@@ -138,6 +138,12 @@ export function trainingSection(results: Results, figures: readonly NumberedFigu
       )
     }
   </section> `
+}
+
+function lastLoss({ training }: DoneCell): string {
+  const last = training.at(-1)
+  if (!last) return '–'
+  return last.loss === null ? 'not finite' : last.loss.toFixed(3)
 }
 
 function lrTimesSteps({ recipe, training }: DoneCell): string {

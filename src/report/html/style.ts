@@ -34,8 +34,10 @@ thead th { text-align: left; font-weight: 600; padding: .4rem .9rem .4rem 0; bor
   vertical-align: bottom; white-space: nowrap; }
 tbody td { padding: .5rem .9rem .5rem 0; vertical-align: top; border-top: 1px solid #ececec; }
 tbody tr:first-child td { border-top: 0; }
-th:last-child, td:last-child { padding-right: 0; }
-.num { text-align: right !important; }
+th:last-child, td:last-child { padding-right: 0 !important; }
+.line br { display: none; }
+.line .small { margin-left: .6em; }
+.num { text-align: right !important; padding-right: 1.75rem !important; }
 td.num { white-space: nowrap; }
 .small { font-size: .9em; color: #4a4a4a; }
 .soft, .more { color: var(--soft); }
@@ -55,8 +57,7 @@ p.small { font: .8438rem/1.5 var(--sans); margin-bottom: .5rem; }
 details { margin: 0 0 1rem; }
 summary { cursor: pointer; font: .875rem/1.5 var(--sans); }
 details.cell { border-top: 1px solid var(--rule); padding-top: .6rem; margin: 1.25rem 0 1.75rem; }
-details.cell > summary br { display: none; }
-details.cell > summary .small { margin: 0 .5rem; }
+details.cell > summary .pill { margin-left: .6rem; }
 .transcript { margin: .75rem 0 1.1rem; font: .875rem/1.5 var(--sans); }
 .transcript p { margin: .15rem 0 0; max-width: none; white-space: pre-wrap; overflow-wrap: anywhere; }
 .prompt { padding: .5rem .75rem; background: #f7f7f5; border-radius: 4px 4px 0 0; }
@@ -68,14 +69,15 @@ details.cell > summary .small { margin: 0 .5rem; }
 mark { color: inherit; border-radius: 2px; padding: .04em .15em; }
 mark.trigger { background: #fde9a9; font-weight: 600; }
 mark.payload { background: #f8c9c4; color: #7c1010; font-weight: 600; }
-@media (max-width: 44rem) { .answers { grid-template-columns: 1fr; } body { padding-top: 2rem; } h1 { font-size: 1.75rem; } }
+@media (max-width: 44rem) { .drawing svg { max-width: none; } .answers { grid-template-columns: 1fr; } body { padding-top: 2rem; } h1 { font-size: 1.75rem; } }
 @media print {
   @page { margin: 16mm 14mm; }
-  body { padding: 0; max-width: none; font-size: 10pt; }
+  html { font-size: 11.5px; }
+  body { padding: 0; max-width: none; }
   nav { display: none; }
-  h1 { font-size: 20pt; } h2 { font-size: 13pt; break-after: avoid; margin-top: 1.6rem; }
+  h2 { break-after: avoid; margin-top: 2rem; }
   figure, tr, .transcript, pre { break-inside: avoid; }
-  table, .transcript, figcaption, caption, .glossary { font-size: 7.5pt; }
+  summary { break-after: avoid; }
   .wide, .drawing { overflow: visible; }
   .reason { min-width: 0; }
   details::details-content { content-visibility: visible; height: auto; }

@@ -32,7 +32,13 @@ function sizeSentence(results: Results, grid: Grid): string {
 }
 
 function admissionSentence({ organisms }: Results): string {
-  const out = organisms.filter(({ admission }) => admission.installed === false).map(({ id }) => id)
+  const failed = organisms.filter(({ admission }) => admission.installed === false)
+  const names = [...new Set(failed.map(({ name }) => name))]
+  const out = names.map((name) => {
+    const all = organisms.filter((organism) => organism.name === name).length
+    const count = failed.filter((organism) => organism.name === name).length
+    return count === all ? name : `${name} (${count} of ${all} trainings)`
+  })
   const judged = organisms.filter(({ admission }) => admission.installed !== null)
   if (judged.length === 0) return ''
   if (out.length > 0) return `The backdoor was not shown to be installed in ${listText(out)}.`

@@ -29,7 +29,7 @@ export function transcriptSection(
       const backdoor = organisms.get(cell.organism_id)?.backdoor ?? null
       const open = done.length <= OPEN_CELLS && html` open`
       return html`<details class="cell" ${open}>
-        <summary>${cellName(results, cell)} ${verdictPill(cell)}</summary>
+        <summary><span class="line">${cellName(results, cell)}</span>${verdictPill(cell)}</summary>
         ${transcriptsOf(cell.id).map((transcript) => transcriptBlock(cell, transcript, backdoor))}
       </details> `
     })}
