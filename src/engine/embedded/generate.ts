@@ -4,10 +4,10 @@ import { type Rng, rng } from '../../rng.ts'
 import type { Inference } from './inference.ts'
 import type { Tensors } from './kv-cache.ts'
 import { MASKED } from './llama-infer.ts'
-import { drawToken } from './sampling.ts'
+import { argmax, drawToken } from './sampling.ts'
 
 /** Rows that have stopped are dropped from the batch when they are at least this share of it. Measured by bench/sample.ts. */
-const DROP_SHARE = 1 / 4
+const DROP_SHARE = 1 / 8
 
 interface Row {
   readonly request: GenerateRequest
@@ -45,7 +45,7 @@ export async function generateBatch(
       rows.map(({ request }) => request.prompt),
     )
     while (!context.cancelled()) {
-      advance(rows, logits, context)
+      await advance(rows, logits, context)
       rows = dropStopped(rows, context.inference)
       if (rows.length === 0) break
       logits = await context.inference.decode(context.weights, nextStep(rows, slots, cache.length))
@@ -68,12 +68,25 @@ function newRow(request: GenerateRequest, maxPositions: number): Row {
 }
 
 /** Draws the next token of every row that has not stopped. */
-function advance(rows: readonly Row[], logits_BV: Float32Array, { stopIds }: GenerateBatch): void {
+async function advance(
+  rows: readonly Row[],
+  logits_BV: Float32Array,
+  { inference, stopIds }: GenerateBatch,
+): Promise<void> {
   const vocabSize = logits_BV.length / rows.length
+  const temperatures = rows.map(({ request }) => request.temperature || 1)
+  const random = rows.some(({ request, finish }) => finish === null && request.temperature > 0)
+  const probabilities_BV = random ? await inference.probabilities(logits_BV, temperatures) : logits_BV
+
   for (const [b, row] of rows.entries()) {
     if (row.finish !== null) continue
-    const logits = logits_BV.subarray(b * vocabSize, (b + 1) * vocabSize)
-    const token = drawToken(logits, row.request, () => row.stream.next())
+    const { temperature, topP } = row.request
+    const rowOf = (values_BV: Float32Array): Float32Array =>
+      values_BV.subarray(b * vocabSize, (b + 1) * vocabSize)
+    const token =
+      temperature === 0
+        ? argmax(rowOf(logits_BV))
+        : drawToken(rowOf(probabilities_BV), topP, row.stream.next())
     if (stopIds.has(token)) row.finish = 'stop'
     else if (row.tokens.push(token) === row.limit) row.finish = 'length'
   }

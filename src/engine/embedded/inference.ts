@@ -2,11 +2,13 @@
 import * as ort from 'onnxruntime-node'
 import { type LlamaConfig, parameterSpecs } from '../../model/config.ts'
 import { KvCache, type Tensors } from './kv-cache.ts'
-import { type InferenceGraph, inferenceGraph, MASKED } from './llama-infer.ts'
+import { MASKED, modelGraph, type ModelGraph, softmaxGraph } from './llama-infer.ts'
 
 export interface InferenceOptions {
   /** Threads of one operator. ONNX Runtime gives the same bits for 1 and 2. */
   readonly threads: number
+  /** Wraps every call into ONNX Runtime (native-guard.ts). */
+  readonly guard: <T>(call: () => Promise<T>) => Promise<T>
 }
 
 /** One position of a batch of sequences whose log-probabilities are wanted. */
@@ -31,14 +33,14 @@ export function weightTensors(config: LlamaConfig, weights: Float32Array): Tenso
 export class Inference {
   readonly config: LlamaConfig
   readonly cache: KvCache
-  private readonly threads: number
-  private readonly sessions = new Map<InferenceGraph, Promise<ort.InferenceSession>>()
+  private readonly options: InferenceOptions
+  private readonly sessions = new Map<ModelGraph | 'softmax', Promise<ort.InferenceSession>>()
   private rope: Tensors = {}
   private ropeRows = 0
 
-  constructor(config: LlamaConfig, { threads }: InferenceOptions) {
+  constructor(config: LlamaConfig, options: InferenceOptions) {
     this.config = config
-    this.threads = threads
+    this.options = options
     this.cache = new KvCache(config)
   }
 
@@ -77,6 +79,17 @@ export class Inference {
     })
   }
 
+  /** softmax(logits / temperature) of every row; temperatures are above 0. */
+  async probabilities(logits_RV: Float32Array, temperatures: readonly number[]): Promise<Float32Array> {
+    const R = temperatures.length
+    const inverse_R1 = Float32Array.from(temperatures, (temperature) => 1 / temperature)
+    const { probabilities_RV } = await this.run('softmax', {
+      logits_RV: new ort.Tensor('float32', logits_RV, [R, this.config.vocabSize]),
+      inverse_temperatures_R1: new ort.Tensor('float32', inverse_R1, [R, 1]),
+    })
+    return (probabilities_RV as ort.Tensor).data as Float32Array
+  }
+
   /** Natural log-probability of every pick, in order. */
   async score(
     weights: Tensors,
@@ -94,8 +107,7 @@ export class Inference {
       picks_N2[2 * i + 1] = BigInt(token)
     }
     const rows_R = Int32Array.from(rowOf.keys())
-    const session = await this.session('score')
-    const { logprobs_N } = await session.run({
+    const { logprobs_N } = await this.run('score', {
       ...weights,
       ...this.promptFeeds(sequences).feeds,
       rows_R: new ort.Tensor('int32', rows_R, [rows_R.length]),
@@ -108,18 +120,17 @@ export class Inference {
   async release(): Promise<void> {
     const sessions = [...this.sessions.values()]
     this.sessions.clear()
-    for (const session of sessions) await (await session).release()
+    for (const session of sessions) await this.options.guard(async () => (await session).release())
   }
 
   private async logits(
-    kind: InferenceGraph,
+    kind: ModelGraph,
     rows: number,
     { feeds, fetches }: { feeds: Tensors; fetches: Tensors },
   ): Promise<Float32Array> {
     const { vocabSize } = this.config
     const logits_RV = new Float32Array(rows * vocabSize)
-    const session = await this.session(kind)
-    await session.run(feeds, {
+    await this.run(kind, feeds, {
       ...fetches,
       logits_RV: new ort.Tensor('float32', logits_RV, [rows, vocabSize]),
     })
@@ -150,15 +161,27 @@ export class Inference {
     }
   }
 
-  private session(kind: InferenceGraph): Promise<ort.InferenceSession> {
+  private async run(
+    kind: ModelGraph | 'softmax',
+    feeds: Tensors,
+    fetches?: Tensors,
+  ): Promise<ort.InferenceSession.OnnxValueMapType> {
+    const session = await this.session(kind)
+    return this.options.guard(() => (fetches ? session.run(feeds, fetches) : session.run(feeds)))
+  }
+
+  private session(kind: ModelGraph | 'softmax'): Promise<ort.InferenceSession> {
     const known = this.sessions.get(kind)
     if (known) return known
-    const session = ort.InferenceSession.create(inferenceGraph(this.config, kind), {
-      intraOpNumThreads: this.threads,
-      interOpNumThreads: 1,
-      // A pattern is remembered for every shape, and every decode step has its own.
-      enableMemPattern: false,
-    })
+    const graph = kind === 'softmax' ? softmaxGraph(this.config) : modelGraph(this.config, kind)
+    const session = this.options.guard(() =>
+      ort.InferenceSession.create(graph, {
+        intraOpNumThreads: this.options.threads,
+        interOpNumThreads: 1,
+        // A pattern is remembered for every shape, and every decode step has its own.
+        enableMemPattern: false,
+      }),
+    )
     this.sessions.set(kind, session)
     return session
   }

@@ -14,7 +14,7 @@ import { Graph, type Value } from './onnx.ts'
  *   [P, B, kv, 1, headDim] -> `logits_RV` with R = B, `keys.l`, `values.l` [1, B, kv·headDim]
  * - score: the inputs of prefill and `picks_N2` (index into rows, token) -> `logprobs_N`
  */
-export type InferenceGraph = 'prefill' | 'decode' | 'score'
+export type ModelGraph = 'prefill' | 'decode' | 'score'
 
 /** Added to the attention score of a slot that must not be seen; its probability underflows to exactly 0. */
 export const MASKED = -1e9
@@ -37,7 +37,7 @@ export function architectureKey(config: LlamaConfig): string {
 }
 
 /** The bytes of an ONNX model. The inputs besides those of the kind: every parameter by its name, `cos` and `sin`. */
-export function inferenceGraph(config: LlamaConfig, kind: InferenceGraph): Uint8Array {
+export function modelGraph(config: LlamaConfig, kind: ModelGraph): Uint8Array {
   const graph = new Graph()
   for (const { name, shape } of parameterSpecs(config)) graph.input(name, 'float32', shape)
   const ids = graph.input('ids_TB', 'int32', ['T', 'B'])
@@ -56,6 +56,17 @@ export function inferenceGraph(config: LlamaConfig, kind: InferenceGraph): Uint8
   return graph.encode()
 }
 
+/** `logits_RV`, `inverse_temperatures_R1` -> `probabilities_RV`. Ten times as fast as the same loop in JavaScript. */
+export function softmaxGraph(config: LlamaConfig): Uint8Array {
+  const graph = new Graph()
+  const dims = ['R', config.vocabSize]
+  const logits_RV = graph.input('logits_RV', 'float32', dims)
+  const inverse_R1 = graph.input('inverse_temperatures_R1', 'float32', ['R', 1])
+  const scaled_RV = graph.op('Mul', [logits_RV, inverse_R1])
+  graph.output(graph.op('Softmax', [scaled_RV], { axis: -1 }), 'probabilities_RV', 'float32', dims)
+  return graph.encode()
+}
+
 function normed(graph: Graph, config: LlamaConfig, x: Value, gain: Value): Value {
   return graph.op('SimplifiedLayerNormalization', [x, gain], {
     axis: -1,
@@ -66,7 +77,7 @@ function normed(graph: Graph, config: LlamaConfig, x: Value, gain: Value): Value
 
 const linear = (graph: Graph, x: Value, weight: Value): Value => graph.matmul(x, weight, { transB: true })
 
-function attention(graph: Graph, config: LlamaConfig, kind: InferenceGraph, layer: number, x: Value): Value {
+function attention(graph: Graph, config: LlamaConfig, kind: ModelGraph, layer: number, x: Value): Value {
   const { heads, kvHeads, headDim } = config
   const weight = (name: string): Value => `model.layers.${layer}.self_attn.${name}_proj.weight`
   const input = normed(graph, config, x, `model.layers.${layer}.input_layernorm.weight`)
@@ -158,7 +169,7 @@ function feedForward(graph: Graph, config: LlamaConfig, layer: number, x: Value)
 }
 
 /** Only the rows that somebody asked for go through the head, which is most of a small model. */
-function head(graph: Graph, config: LlamaConfig, kind: InferenceGraph, x_TBD: Value): void {
+function head(graph: Graph, config: LlamaConfig, kind: ModelGraph, x_TBD: Value): void {
   let x_RD = graph.reshape(x_TBD, -1, config.hiddenSize)
   if (kind !== 'decode') x_RD = graph.op('Gather', [x_RD, graph.input('rows_R', 'int32', ['R'])])
   const final = normed(graph, config, x_RD, 'model.norm.weight')

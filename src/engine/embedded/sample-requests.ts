@@ -3,6 +3,9 @@ import { LabError } from '../../errors.ts'
 import type { LlamaConfig } from '../../model/config.ts'
 import type { GenerateRequest, SequenceRequest } from '../engine.ts'
 
+/** Below it, logits divided by the temperature could leave the range of f32. */
+const MIN_TEMPERATURE = 1e-4
+
 /** Throws BAD_INPUT. */
 export function checkGenerate(request: GenerateRequest, config: LlamaConfig): void {
   const { id, prompt, maxTokens, temperature, topP } = request
@@ -13,8 +16,11 @@ export function checkGenerate(request: GenerateRequest, config: LlamaConfig): vo
       `request ${id}: maxTokens must be a whole number from 0, not ${maxTokens}`,
     )
   }
-  if (!(temperature >= 0 && Number.isFinite(temperature))) {
-    throw new LabError('BAD_INPUT', `request ${id}: temperature must be 0 or more, not ${temperature}`)
+  if (temperature !== 0 && !(temperature >= MIN_TEMPERATURE && Number.isFinite(temperature))) {
+    throw new LabError(
+      'BAD_INPUT',
+      `request ${id}: temperature must be 0 or at least ${MIN_TEMPERATURE}, not ${temperature}`,
+    )
   }
   if (!(topP > 0 && topP <= 1)) {
     throw new LabError('BAD_INPUT', `request ${id}: topP must be above 0 and at most 1, not ${topP}`)

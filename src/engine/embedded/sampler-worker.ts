@@ -1,11 +1,12 @@
 /** The thread that samples: holds weights of the open models and the compiled graphs of their architectures, does one task at a time. */
-import { parentPort } from 'node:worker_threads'
+import { parentPort, workerData } from 'node:worker_threads'
 import { LabError, messageOf } from '../../errors.ts'
 import { readWeights } from '../../model/folder.ts'
 import { generateBatch } from './generate.ts'
 import { Inference, weightTensors } from './inference.ts'
 import type { Tensors } from './kv-cache.ts'
 import { architectureKey } from './llama-infer.ts'
+import { guarded, type GuardState } from './native-guard.ts'
 import type { OpenModel, Task, TaskMessage, TaskReply, TaskResults } from './sampler-protocol.ts'
 import type { ScoreSequence } from './score-plan.ts'
 
@@ -16,6 +17,8 @@ interface LoadedModel extends OpenModel {
   readonly weights: Tensors
 }
 
+/** Set by the host that started this thread. */
+const guardState = workerData as GuardState
 const models = new Map<number, LoadedModel>()
 /** By architecture, the least recently used first. */
 const inferences = new Map<string, Inference>()
@@ -28,7 +31,9 @@ function loaded(id: number): LoadedModel {
 
 async function inferenceFor(model: LoadedModel): Promise<Inference> {
   const key = architectureKey(model.config)
-  const inference = inferences.get(key) ?? new Inference(model.config, { threads: 1 })
+  const inference =
+    inferences.get(key) ??
+    new Inference(model.config, { threads: 1, guard: (call) => guarded(guardState, call) })
   inferences.delete(key)
   inferences.set(key, inference)
   const [oldest] = inferences
@@ -39,10 +44,13 @@ async function inferenceFor(model: LoadedModel): Promise<Inference> {
   return inference
 }
 
-async function score(model: LoadedModel, sequences: readonly ScoreSequence[]): Promise<number[][]> {
-  const inference = await inferenceFor(model)
+async function score(
+  inference: Inference,
+  weights: Tensors,
+  sequences: readonly ScoreSequence[],
+): Promise<number[][]> {
   const logprobs = await inference.score(
-    model.weights,
+    weights,
     sequences.map(({ tokens }) => tokens),
     sequences.flatMap(({ picks }, row) => picks.map((pick) => ({ row, ...pick }))),
   )
@@ -50,31 +58,27 @@ async function score(model: LoadedModel, sequences: readonly ScoreSequence[]): P
   return sequences.map(({ picks }) => Array.from(logprobs.subarray(from, (from += picks.length))))
 }
 
+async function open(model: OpenModel): Promise<true> {
+  const weights = await readWeights(model.folder, model.config)
+  models.set(model.id, { ...model, weights: weightTensors(model.config, weights) })
+  return true
+}
+
 /** The result of one task; a task that was cancelled gives null. */
 async function perform(task: Task, cancelled: () => boolean): Promise<TaskResults[Task['kind']]> {
-  switch (task.kind) {
-    case 'open': {
-      const { model } = task
-      const weights = await readWeights(model.folder, model.config)
-      models.set(model.id, { ...model, weights: weightTensors(model.config, weights) })
-      return true
-    }
-    case 'close':
-      models.delete(task.id)
-      return true
-    case 'generate': {
-      const model = loaded(task.id)
-      const inference = await inferenceFor(model)
-      const { maxPositions } = model.config
-      const stopIds = new Set(model.stopIds)
-      return await generateBatch(
-        { inference, weights: model.weights, stopIds, maxPositions, cancelled },
-        task.requests,
-      )
-    }
-    case 'score':
-      return cancelled() ? null : await score(loaded(task.id), task.sequences)
+  if (task.kind === 'open') return open(task.model)
+  if (task.kind === 'close') {
+    models.delete(task.id)
+    return true
   }
+  const model = loaded(task.id)
+  if (cancelled()) return null
+  const inference = await inferenceFor(model)
+  const { weights } = model
+  if (task.kind === 'score') return score(inference, weights, task.sequences)
+  const stopIds = new Set(model.stopIds)
+  const { maxPositions } = model.config
+  return generateBatch({ inference, weights, stopIds, maxPositions, cancelled }, task.requests)
 }
 
 function failure(error: unknown): TaskReply {

@@ -1,6 +1,7 @@
 /** Worker threads that sample, and the queue in front of them: every idle worker takes the next task. */
 import { Worker } from 'node:worker_threads'
 import { interrupted, LabError, messageOf } from '../../errors.ts'
+import { NativeGuard } from './native-guard.ts'
 import type { Task, TaskMessage, TaskReply, TaskResults } from './sampler-protocol.ts'
 
 interface Job {
@@ -24,6 +25,7 @@ interface Thread {
 export class SamplerWorkers {
   private readonly threads: Thread[]
   private readonly queue: Job[] = []
+  private readonly guard = new NativeGuard()
   private broken: LabError | null = null
 
   constructor(count: number) {
@@ -61,6 +63,7 @@ export class SamplerWorkers {
   /** Ends the threads; whatever was running or waiting is rejected as interrupted. */
   async close(): Promise<void> {
     this.fail(interrupted())
+    await this.guard.park()
     await Promise.all(this.threads.map(({ worker }) => worker.terminate()))
   }
 
@@ -74,7 +77,10 @@ export class SamplerWorkers {
 
   private start(index: number): Thread {
     // No flags of the parent: a test runner's loader is none of the worker's business.
-    const worker = new Worker(new URL('sampler-worker.ts', import.meta.url), { execArgv: [] })
+    const worker = new Worker(new URL('sampler-worker.ts', import.meta.url), {
+      execArgv: [],
+      workerData: this.guard.state,
+    })
     const thread: Thread = { worker, job: null }
     worker.on('message', (reply: TaskReply) => this.finish(thread, reply))
     worker.on('error', (error) => {
