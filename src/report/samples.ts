@@ -15,7 +15,7 @@ export const sampleSchema = z.strictObject({
     .string()
     .nullable()
     .describe('null where nothing was generated: likelihoods and failed requests'),
-  finish: z.enum(['stop', 'length']).nullable(),
+  finish: z.enum(['stop', 'length']).nullable().describe('null where nothing was generated'),
   scores: z
     .record(z.string(), z.union([score, z.array(score)]))
     .describe('what the scorer said, e.g. fired, answered, logprobs, error'),
@@ -57,7 +57,7 @@ export function collectTranscripts(results: Results) {
 
   const add = (sample: Sample): void => {
     const last = lastStep.get(sample.cell)
-    if (sample.eval !== 'backdoor' || sample.response === null || last === undefined) return
+    if (sample.eval !== 'backdoor' || sample.finish === null || last === undefined) return
     if (sample.step !== 0 && sample.step !== last) return
     const place = slot(sample.cell, sample.triggered)
     const items = firstItems.get(place) ?? []

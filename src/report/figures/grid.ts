@@ -54,7 +54,7 @@ function gridSpec(results: Results, axes: readonly AxisValues[], together: boole
   const grid = gridOf(results)
   const done = results.cells.filter(isDone)
   const columns = grid.organisms.length * axes.length
-  const width = Math.round(Math.min(250, Math.max(130, PAGE / columns - GAP.column)))
+  const width = Math.round(Math.min(340, Math.max(130, PAGE / columns - GAP.column)))
   const steps = done.flatMap((cell) => cell.curves.map((point) => point.step))
   const frame: Frame = { axis: stepAxis(steps, width), width, series: seriesNames(done) }
   const rows = grid.techniques.map((technique, r) =>

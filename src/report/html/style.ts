@@ -22,8 +22,7 @@ pre { background: #f7f7f5; border-radius: 4px; padding: .85rem 1rem; overflow-x:
 pre.command { border-left: 3px solid var(--ink); border-radius: 0; }
 figure { margin: 0 0 2rem; }
 .drawing { overflow-x: auto; }
-.drawing svg { display: block; max-width: 100%; height: auto; margin: 0 auto; }
-#figure-verdicts svg { margin-left: 0; }
+.drawing svg { display: block; max-width: 100%; height: auto; }
 figcaption, caption { font: .8438rem/1.5 var(--sans); color: #3d3d3d; }
 figcaption { max-width: 60rem; margin-top: .75rem; }
 .wide { overflow-x: auto; margin: 1.25rem 0 2rem; }
