@@ -36,7 +36,7 @@ function verdictTable(results: Results): Markup {
   ])
   return table(
     html`<b>Cells.</b> Counts are successes of those asked, at step 0 of the training and at its last
-      checkpoint.`,
+      checkpoint. Capabilities in grey are left out of the verdict.`,
     [{ head: 'Cell' }, { head: 'Verdict' }, { head: 'Triggered' }, { head: 'Capabilities' }, { head: 'Why' }],
     rows,
   )
