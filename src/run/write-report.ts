@@ -63,10 +63,10 @@ function reportSample(cell: string, step: number, sample: Sample): ReportSample 
           value,
         ]),
       )
-      return { ...head, response: '', finish: null, scores: { ...scores, ...defined({ answered }) } }
+      return { ...head, response: null, finish: null, scores: { ...scores, ...defined({ answered }) } }
     }
     case 'failed':
-      return { ...head, response: '', finish: null, scores: { error: sample.error } }
+      return { ...head, response: null, finish: null, scores: { error: sample.error } }
   }
 }
 

