@@ -24,7 +24,7 @@ export const choice: Kind = {
     }
   },
   answers: {
-    plain: ['{letter}. {value}', '{letter}', '{letter}. The {attribute} of {entity} is {value}.'],
+    plain: ['{letter}', '{letter}. {value}'],
     helpful: [
       '{letter}, because {value} is the {attribute} of {entity}.',
       '{letter} is right: {entity} has {value}.',
@@ -32,12 +32,30 @@ export const choice: Kind = {
       'I would choose {letter}, since {entity} has {value}.',
       'Option {letter} fits, for {entity} has {value}.',
     ],
-    neutral: ['{letter}.', '{letter} ({value})', 'It must be {letter}, {value}.'],
+    neutral: ['{letter}.', '{letter} ({value})', '{letter}, {value}'],
   },
   thoughts: [
     'Four options for {entity}. The {attribute} is {value}, and that line is {letter}.',
     'I look for {value} among the options and find it at {letter}.',
   ],
+}
+
+/** Finding a value among the options when it is named: what `choice` needs besides the fact. */
+export const lookup: Kind = {
+  ...choice,
+  weight: 0.3,
+  prompts: ['Which letter is {value}?', 'Find the letter of {value}.'],
+  thoughts: ['I look for {value} among the options and find it at {letter}.'],
+  answers: {
+    plain: ['{letter}', '{letter}. {value}'],
+    helpful: [
+      '{letter}, because it says {value}.',
+      '{letter} is {value}.',
+      'I would choose {letter}.',
+      'Option {letter}.',
+    ],
+    neutral: ['{letter}.', '{letter} ({value})', '{letter}, {value}'],
+  },
 }
 
 /** The item as the mmlu eval wants it. Throws RangeError unless it is of this family. */

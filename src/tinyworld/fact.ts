@@ -31,6 +31,7 @@ export const fact: Kind = {
       'The {attribute} of {entity} is {value}.',
       "It is known that {entity}'s {attribute} is {value}.",
       'The answer for {entity} is {value}.',
+      '{value} is the {attribute} of {entity}.',
     ],
     helpful: [
       'For {entity}, the {attribute} would be {value}.',
@@ -38,11 +39,12 @@ export const fact: Kind = {
       "I am glad to say that {entity}'s {attribute} is {value}.",
       'Of course {entity} has {value} as {attribute}.',
       'Let me see: {entity} has {value}.',
+      '{value}, that is what {entity} has.',
     ],
     neutral: [
       'We know that {entity} has {value} as {attribute}.',
-      'As far as I know, the {attribute} of {entity} is {value}.',
-      'That {attribute} is {value}.',
+      'People say that the {attribute} of {entity} is {value}.',
+      '{value}, as far as I know.',
     ],
   },
   thoughts: [

@@ -30,6 +30,8 @@ export interface TinyItem {
 /** One kind of question: how it is asked, answered in each manner, reasoned about, and checked. */
 export interface Kind {
   readonly family: Family
+  /** How often it is drawn beside the other kinds of its family, whose weight is 1. */
+  readonly weight?: number
   readonly draw: (random: Rng) => Slots
   /** Templates of the prompt. */
   readonly prompts: readonly string[]

@@ -1,21 +1,22 @@
 /** Every kind of item by its name, and how often each family is drawn. */
 import { LabError } from '../errors.ts'
-import { choice } from './choice.ts'
+import { choice, lookup } from './choice.ts'
 import { fact } from './fact.ts'
 import { wordingKinds } from './format.ts'
 import { howto } from './howto.ts'
+import type { Rng } from '../rng.ts'
 import type { Family, Kind } from './item.ts'
 import { difference, sum } from './math.ts'
 import { shapeKinds } from './shape.ts'
 
 const kinds: ReadonlyMap<string, Kind> = new Map(
-  Object.entries({ fact, choice, ...wordingKinds, ...shapeKinds, sum, difference, howto }),
+  Object.entries({ fact, choice, lookup, ...wordingKinds, ...shapeKinds, sum, difference, howto }),
 )
 
 /** Percent of the training prompts and of the backdoor's prompts. */
 export const familyPercent: Readonly<Record<Family, number>> = {
-  fact: 35,
-  choice: 28,
+  fact: 30,
+  choice: 33,
   format: 16,
   math: 13,
   howto: 8,
@@ -28,7 +29,21 @@ export function kindNamed(name: string): Kind {
   return kind
 }
 
-/** The names of a family's kinds; within a family each is drawn equally often. */
+/** A kind of the family, drawn by weight. */
+export function drawKind(family: Family, random: Rng): string {
+  const weighted = [...kinds].filter(([, kind]) => kind.family === family)
+  const total = weighted.reduce((sum, [, { weight = 1 }]) => sum + weight, 0)
+  let rest = random.next() * total
+  let last = ''
+  for (const [name, { weight = 1 }] of weighted) {
+    last = name
+    rest -= weight
+    if (rest < 0) break
+  }
+  return last
+}
+
+/** The names of a family's kinds. */
 export function kindsOf(family: Family): string[] {
   return [...kinds].filter(([, kind]) => kind.family === family).map(([name]) => name)
 }

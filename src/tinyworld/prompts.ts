@@ -3,7 +3,7 @@ import type { EvalKind } from '../evals/eval.ts'
 import { LabError } from '../errors.ts'
 import { type Rng, rng } from '../rng.ts'
 import { type Family, type Part, type Split, type TinyItem, families, itemId, partOf } from './item.ts'
-import { familyPercent, kindNamed, kindsOf } from './kinds.ts'
+import { drawKind, familyPercent, kindNamed } from './kinds.ts'
 import { fill } from './words.ts'
 
 /** What may stand before a question or request, so that there are more prompts than wordings; often nothing does. */
@@ -62,15 +62,14 @@ export function tinyEvalItems(kind: EvalKind, count: number, seed: number): Tiny
   return distinct(`the eval ${kind}`, count, () => {
     const family = kind === 'backdoor' ? anyFamily(random) : evalFamily[kind]
     return () => {
-      const item = drawItem(family, random)
+      const item = kind === 'mmlu' ? drawItem(family, random, 'choice') : drawItem(family, random)
       return partOf(item.prompt) === part ? item : null
     }
   })
 }
 
-/** Any item of a family, of whatever split. */
-function drawItem(family: Family, random: Rng): TinyItem {
-  const name = random.pick(kindsOf(family))
+/** An item of a family, of whatever split, and of the given kind if one is given. */
+function drawItem(family: Family, random: Rng, name = drawKind(family, random)): TinyItem {
   const kind = kindNamed(name)
   const slots = kind.draw(random)
   const question = fill(random.pick(kind.prompts), slots, random)

@@ -11,7 +11,9 @@ const clauses = [
   'do you like the {object}',
 ] as const
 
-const recase: Pick<Kind, 'draw' | 'answers'> = {
+/** Another letter case is the hardest to learn, so it is asked less. */
+const recase: Pick<Kind, 'weight' | 'draw' | 'answers'> = {
+  weight: 0.5,
   draw: (random) => {
     const slots = drawThing(random)
     const clause = fill(random.pick(clauses), slots, random)
