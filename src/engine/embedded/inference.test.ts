@@ -35,7 +35,7 @@ test.each(shapes)('prefill and decode give the reference logits: %s', async (_, 
   const sequences = prompts.map((prompt) => [...prompt])
   for (let step = 0; ; step++) {
     for (const [b, sequence] of sequences.entries()) {
-      const reference = referenceLogits(config, exact, sequence).at(-1)!
+      const reference = referenceLogits(config, exact, sequence).at(-1) ?? new Float64Array()
       expect(worst(logits.subarray(b * V, (b + 1) * V), reference)).toBeLessThan(1e-4)
     }
     if (step === 3) break
@@ -46,7 +46,7 @@ test.each(shapes)('prefill and decode give the reference logits: %s', async (_, 
       return slot >= prompts[Math.floor(i / (filled + 1))]!.length && slot < slots ? MASKED : 0
     })
     logits = await inference.decode(tensors, {
-      ids: Int32Array.from(sequences, (sequence) => sequence.at(-1)!),
+      ids: Int32Array.from(sequences, (sequence) => sequence.at(-1) ?? 0),
       positions: BigInt64Array.from(sequences, (sequence) => BigInt(sequence.length - 1)),
       mask_BP,
     })

@@ -40,10 +40,12 @@ export function createSamplerHost(options: SamplerHostOptions = {}): SamplerHost
     async open(folder) {
       const config = await readConfig(folder)
       const stopIds = await stopTokens(folder, config)
-      workers ??= new SamplerWorkers(count)
+      // After a thread has died its models are lost, and others start afresh.
+      if (!workers || workers.closed) workers = new SamplerWorkers(count)
+      const own = workers
       const model = { id: opened++, folder, config, stopIds }
-      await workers.each({ kind: 'open', model })
-      return new EmbeddedSampler(workers, model.id, config)
+      await own.each({ kind: 'open', model })
+      return new EmbeddedSampler(own, model.id, config)
     },
     async close() {
       await workers?.close()

@@ -15,7 +15,7 @@ function obviousDraw(probabilities: Float32Array, topP: number, uniform: number)
   }
   let running = 0
   const ids = kept.sort((a, b) => a - b).filter((token) => probabilities[token]! > 0)
-  return ids.find((token) => (running += probabilities[token]!) > uniform * inside) ?? ids.at(-1)!
+  return ids.find((token) => (running += probabilities[token]!) > uniform * inside) ?? ids.at(-1) ?? 0
 }
 
 test('argmax takes the first of equals, and negative numbers', () => {
