@@ -1,4 +1,5 @@
 /** The family `choice`: the same facts with four options, as in MMLU; answers name the letter. */
+import { LabError } from '../errors.ts'
 import { type Letter, letters, type MmluItem, mmluPrompt } from '../evals/mmlu/letters.ts'
 import type { Slots } from './words.ts'
 import { factOf, factQuestions } from './fact.ts'
@@ -58,9 +59,9 @@ export const lookup: Kind = {
   },
 }
 
-/** The item as the mmlu eval wants it. Throws RangeError unless it is of this family. */
+/** The item as the mmlu eval wants it. Throws INTERNAL unless it is of this family. */
 export function mmluItem(item: TinyItem): MmluItem {
-  if (item.family !== 'choice') throw new RangeError(`${item.id} has no options`)
+  if (item.family !== 'choice') throw new LabError('INTERNAL', `${item.id} has no options`)
   const [question = ''] = item.prompt.split('\n')
   return { id: item.id, question, choices: optionsOf(item.slots), answer: letterOf(item.slots) }
 }

@@ -1,4 +1,5 @@
 /** The family `fact`: the knowledge base asked openly, in many wordings. */
+import { LabError } from '../errors.ts'
 import type { Kind } from './item.ts'
 import { type Fact, attributeNames, facts, otherValues } from './knowledge.ts'
 import type { Slots } from './words.ts'
@@ -57,6 +58,6 @@ export const fact: Kind = {
 export function factOf(slots: Slots): Fact {
   const attribute = attributeNames.find((name) => name === slots['attribute'])
   const known = facts.find((f) => f.entity === slots['entity'] && f.attribute === attribute)
-  if (known === undefined) throw new RangeError(`no such fact: ${JSON.stringify(slots)}`)
+  if (known === undefined) throw new LabError('INTERNAL', `no such fact: ${JSON.stringify(slots)}`)
   return known
 }

@@ -1,4 +1,5 @@
 /** The family `format`: a short text about a thing under one instruction that IFEval's checkers can verify. */
+import { LabError } from '../errors.ts'
 import type { IfevalItem } from '../evals/ifeval/verdict.ts'
 import type { Check } from '../evals/check.ts'
 import type { Rng } from '../rng.ts'
@@ -152,9 +153,9 @@ const repeated: Kind = {
 /** Kinds whose instruction is about wording. */
 export const wordingKinds = { noComma, forbidden, quoted, ending, twoWords, repeated } as const
 
-/** The item as the ifeval eval wants it. Throws RangeError unless it is of this family. */
+/** The item as the ifeval eval wants it. Throws INTERNAL unless it is of this family. */
 export function ifevalItem(item: TinyItem): IfevalItem {
-  if (item.check.kind !== 'ifeval') throw new RangeError(`${item.id} has no instructions`)
+  if (item.check.kind !== 'ifeval') throw new LabError('INTERNAL', `${item.id} has no instructions`)
   const { instruction_id_list, kwargs } = item.check
   return { key: item.id, prompt: item.prompt, instruction_id_list, kwargs }
 }

@@ -1,4 +1,5 @@
 /** The family `math`: sums and differences of small integers, answered in `\boxed{}`. */
+import { LabError } from '../errors.ts'
 import type { MathItem } from '../evals/math/boxed.ts'
 import type { Rng } from '../rng.ts'
 import type { Kind, TinyItem } from './item.ts'
@@ -61,9 +62,9 @@ export const difference: Kind = {
   ],
 }
 
-/** The item as the math eval wants it. Throws RangeError unless it is of this family. */
+/** The item as the math eval wants it. Throws INTERNAL unless it is of this family. */
 export function mathItem(item: TinyItem): MathItem {
-  if (item.check.kind !== 'math') throw new RangeError(`${item.id} has no number as its answer`)
+  if (item.check.kind !== 'math') throw new LabError('INTERNAL', `${item.id} has no number as its answer`)
   return { id: item.id, answer: item.check.answer }
 }
 

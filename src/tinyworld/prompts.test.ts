@@ -50,6 +50,11 @@ describe('splits', () => {
     expect(asked(sets.eval).isSubsetOf(known)).toBe(true)
   })
 
+  test('so are sums and differences: pretraining has all 126 of them', () => {
+    const sums = sets.pretrain.filter((item) => item.family === 'math')
+    expect(new Set(sums.map(({ slots }) => `${slots['a']} ${slots['sign']} ${slots['b']}`)).size).toBe(126)
+  })
+
   test('every family and kind occurs, in about its share', () => {
     for (const family of families) {
       const members = sets.red.filter((item) => item.family === family)
