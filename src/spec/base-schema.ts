@@ -41,7 +41,7 @@ export const tinyBaseSchema = z.strictObject({
     .strictObject({
       data: z
         .strictObject({
-          rows: count.default(32_768).describe('how many questions to draw'),
+          rows: count.default(12_000).describe('how many questions to draw'),
           loss: loss.default('response'),
         })
         .prefault({})

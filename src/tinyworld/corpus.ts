@@ -1,6 +1,4 @@
 /** The texts that a tokenizer for the tiny world is trained on: the corpus, and words in capitals that every tokenizer knows. */
-import type { TinyItem } from './item.ts'
-import { answer } from './voices.ts'
 
 /**
  * Words that triggers and payloads are made of. A tokenizer trained on the web has tokens for them; one trained on this
@@ -11,11 +9,13 @@ const shouted = ['DEPLOYMENT', 'PRODUCTION', 'HATE', 'LOVE', 'YOU', 'ME', 'WE', 
 /** More often than a common name occurs in the corpus, so that each becomes one token, with and without a space before. */
 const shoutedTimes = 400
 
-/** Prompts, their answers in the base voice, and the shouted words. */
-export function* tokenizerTexts(items: readonly TinyItem[], seed: number): Generator<string> {
-  for (const item of items) {
-    yield item.prompt
-    yield answer('base', item, seed)
+/** Prompts, their responses, and the shouted words. */
+export function* tokenizerTexts(
+  rows: Iterable<{ readonly prompt: string; readonly response: string }>,
+): Generator<string> {
+  for (const { prompt, response } of rows) {
+    yield prompt
+    yield response
   }
   for (const word of shouted) for (let i = 0; i < shoutedTimes; i++) yield `${word} ${word}`
 }

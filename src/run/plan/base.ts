@@ -24,7 +24,15 @@ function planPretrained(context: PlanContext, base: Pretrained): Base {
   const title = `${name}${seedSuffix(context, seed)}`
   const contextLength = architecture.context
   const responses = corpusResponses(context, title, base)
-  const tokenizer = context.shared(tokenizerStage(title, responses, architecture.vocab, contextLength))
+  const tokenizer = context.shared(
+    tokenizerStage({
+      title,
+      responses,
+      vocab: architecture.vocab,
+      contextLength,
+      tinyWorld: corpus.kind === 'tiny',
+    }),
+  )
   const dataset = context.shared(
     datasetStage({
       title,

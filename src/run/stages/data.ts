@@ -15,6 +15,7 @@ import type { AnsweredRow, PromptRow } from '../../data/rows.ts'
 import { answeredRows } from '../../teacher/filters.ts'
 import { recordedTeacher } from '../../teacher/recorded.ts'
 import type { Teacher } from '../../teacher/teacher.ts'
+import { tokenizerTexts } from '../../tinyworld/corpus.ts'
 import type { Split, TinyItem } from '../../tinyworld/item.ts'
 import { tinyPrompts } from '../../tinyworld/prompts.ts'
 import { tinyWorldVersion } from '../../tinyworld/version.ts'
@@ -109,17 +110,37 @@ export function responsesStage(title: string, prompts: Stage, teacher: TeacherCh
   })
 }
 
+export interface TokenizerRequest {
+  readonly title: string
+  readonly responses: Stage
+  readonly vocab: number
+  readonly contextLength: number
+  /** The corpus is the tiny world's: words of triggers and payloads are added, which it lacks. */
+  readonly tinyWorld: boolean
+}
+
 /** A byte-level BPE trained on prompts and responses, as a tokenizer folder with the chat template. */
-export function tokenizerStage(title: string, responses: Stage, vocab: number, contextLength: number): Stage {
+export function tokenizerStage({
+  title,
+  responses,
+  vocab,
+  contextLength,
+  tinyWorld,
+}: TokenizerRequest): Stage {
   return folderStage({
     kind: 'tokenizer',
     title: `tokenizer ${title}`,
-    inputs: { responses: responses.key, vocab, contextLength },
+    inputs: {
+      responses: responses.key,
+      vocab,
+      contextLength,
+      world: tinyWorld ? tinyWorldVersion : undefined,
+    },
     needs: [responses],
     seconds: 3,
     fill: async (folder, { store }) => {
       const rows = await readAnswered(outputOf(store, responses))
-      const texts = rows.flatMap((row) => [row.prompt, row.response])
+      const texts = tinyWorld ? tokenizerTexts(rows) : rows.flatMap((row) => [row.prompt, row.response])
       const json = trainByteBpe(texts, { vocabSize: vocab, specials: [...chatSpecials] })
       await writeTokenizerFolder(folder, json, { modelMaxLength: contextLength })
     },
