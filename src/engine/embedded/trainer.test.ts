@@ -258,7 +258,12 @@ describe('what goes wrong', () => {
     const { version } = JSON.parse(readFileSync('node_modules/onnxruntime-node/package.json', 'utf8')) as {
       version: string
     }
-    expect(trainer.identity({ parameters: 1 })).toMatchObject({ workers: 2, onnxruntime: version })
+    expect(trainer.identity({ parameters: 1 })).toMatchObject({
+      workers: 2,
+      threads: 1,
+      onnxruntime: version,
+    })
+    expect(trainer.identity({ parameters: 1e8 })).toMatchObject({ workers: 1, threads: 2 })
     expect(ONNX_RUNTIME_VERSION).toBe(version)
   })
 })

@@ -16,6 +16,8 @@ export interface EmbeddedTrainerOptions {
    * not taken from the machine. Default 2.
    */
   readonly workers?: number
+  /** Larger models are trained by one worker with as many threads. Part of the identity through `workers`. */
+  readonly maxShardedParameters?: number
 }
 
 export interface EmbeddedTrainer extends Trainer {
@@ -42,9 +44,12 @@ interface Run {
 /** Threads, compiled graphs and memory are kept between trainings; call `close` at the end. */
 export function createEmbeddedTrainer({
   workers = DEFAULT_WORKERS,
+  maxShardedParameters = MAX_SHARDED_PARAMETERS,
 }: EmbeddedTrainerOptions = {}): EmbeddedTrainer {
   const kernels = kernelsVersion()
-  const shardsFor = (parameters: number): number => (parameters <= MAX_SHARDED_PARAMETERS ? workers : 1)
+  const shardsFor = (parameters: number): number => (parameters <= maxShardedParameters ? workers : 1)
+  // ONNX Runtime cuts matrix products by its thread count, and that moves last bits: threads are in the identity too.
+  const threadsFor = (shards: number): number => (shards === 1 ? workers : 1)
   const idleCrews: Crew[] = []
   const runs = new Set<Run>()
   let spareMemory: TrainMemory | undefined
@@ -54,6 +59,7 @@ export function createEmbeddedTrainer({
     version: VERSION,
     dtype: 'float32',
     workers: shardsFor(parameters),
+    threads: threadsFor(shardsFor(parameters)),
     kernels,
     onnxruntime: ONNX_RUNTIME_VERSION,
   })
@@ -78,7 +84,7 @@ export function createEmbeddedTrainer({
     const shards = Math.min(shardsFor(parameters), job.recipe.batch / job.recipe.accumulate)
     const recipeHash = recipeHashOf(job, config, identity({ parameters }))
     const shared = takeMemory(parameters, shards)
-    const threads = shards === 1 ? workers : 1
+    const threads = threadsFor(shards)
     const tasks = Array.from({ length: shards }, (_, worker) => ({
       job,
       config,
