@@ -1,4 +1,5 @@
 /** Worker threads that sample, and the queue in front of them: every idle worker takes the next task. */
+import { extname } from 'node:path'
 import { Worker } from 'node:worker_threads'
 import { interrupted, LabError, messageOf } from '../../errors.ts'
 import { NativeGuard } from './native-guard.ts'
@@ -76,8 +77,10 @@ export class SamplerWorkers {
   }
 
   private start(index: number): Thread {
+    // .ts in a checkout, .js in the compiled copy.
+    const entry = new URL(`sampler-worker${extname(import.meta.url)}`, import.meta.url)
     // No flags of the parent: a test runner's loader is none of the worker's business.
-    const worker = new Worker(new URL('sampler-worker.ts', import.meta.url), {
+    const worker = new Worker(entry, {
       execArgv: [],
       workerData: this.guard.state,
     })
