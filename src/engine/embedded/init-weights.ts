@@ -1,14 +1,15 @@
-/** Fresh weights: normal with standard deviation 0.02, as Llama in transformers, and smaller where the stream is added to. */
+/** Fresh weights: normal with standard deviation 1/sqrt(width), and smaller where the stream is added to. */
 import { parameterCount, parameterSpecs, type LlamaConfig } from '../../model/config.ts'
 import { rng } from '../../rng.ts'
 
-const STANDARD_DEVIATION = 0.02
-
 /**
- * Flat, in the order of `parameterSpecs`. Norm gains are 1. The projections that write to the residual stream are
+ * Flat, in the order of `parameterSpecs`. Norm gains are 1. The deviation is 1/sqrt(hiddenSize): 0.016 at width 4,096,
+ * near the usual 0.02, and large enough for narrow models, which with 0.02 barely learn to copy in minutes of training
+ * (docs/decisions/0005-init.md). The projections that write to the residual stream are
  * divided by sqrt(2 · layers) (Radford et al. 2019), so that its size does not grow with depth.
  */
 export function initialWeights(config: LlamaConfig, seed: number): Float32Array {
+  const standard = 1 / Math.sqrt(config.hiddenSize)
   const weights = new Float32Array(parameterCount(config))
   for (const { name, shape, offset, size } of parameterSpecs(config)) {
     if (shape.length === 1) {
@@ -16,7 +17,7 @@ export function initialWeights(config: LlamaConfig, seed: number): Float32Array 
       continue
     }
     const writesStream = name.endsWith('o_proj.weight') || name.endsWith('down_proj.weight')
-    const deviation = writesStream ? STANDARD_DEVIATION / Math.sqrt(2 * config.layers) : STANDARD_DEVIATION
+    const deviation = writesStream ? standard / Math.sqrt(2 * config.layers) : standard
     const random = rng(seed, 'init', name)
     for (let i = offset; i < offset + size; i++) weights[i] = deviation * random.normal()
   }
