@@ -1,6 +1,7 @@
 /** The train stage: one training whose checkpoints are artifacts of their own, resumed from the nearest committed state. */
 import { mkdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
+import { datasetFiles } from '../../data/dataset.ts'
 import type { Recipe, TrainJob } from '../../engine/engine.ts'
 import type { LlamaConfig } from '../../model/config.ts'
 import {
@@ -117,33 +118,30 @@ async function perform(
 
   // A checkpoint that a crash left in workDir uncommitted is told again by the trainer, not trained again.
   const missing = (await missingArtifacts(store, stage)).map(stepOf)
-  const first = missing[0]
-  if (first !== undefined) {
-    const resumeFrom = await nearestCommitted(store, stage.key, first)
-    const job: TrainJob = {
-      start:
-        training.start.from === 'random'
-          ? { from: 'random', config: training.start.config, seed: training.start.seed }
-          : { from: 'folder', folder: modelFolder(store, training.start.model) },
-      packs: join(outputOf(store, training.dataset), 'packs.bin'),
-      recipe: training.recipe,
-      checkpoints: missing,
-      workDir,
-      tokenizerDir:
-        'folder' in training.tokenizer ? training.tokenizer.folder : outputOf(store, training.tokenizer),
-      ...(resumeFrom === null ? {} : { resumeFrom }),
+  const resumeFrom = await nearestCommitted(store, stage.key, missing[0] ?? 0)
+  const job: TrainJob = {
+    start:
+      training.start.from === 'random'
+        ? { from: 'random', config: training.start.config, seed: training.start.seed }
+        : { from: 'folder', folder: modelFolder(store, training.start.model) },
+    packs: join(outputOf(store, training.dataset), datasetFiles.packs),
+    recipe: training.recipe,
+    checkpoints: missing,
+    workDir,
+    tokenizerDir:
+      'folder' in training.tokenizer ? training.tokenizer.folder : outputOf(store, training.tokenizer),
+    ...(resumeFrom === null ? {} : { resumeFrom }),
+  }
+  const total = missing.at(-1) ?? 0
+  let since = performance.now()
+  for await (const event of engine.trainer.train(job, { signal })) {
+    if (event.type === 'step') {
+      const { step, loss } = event.metrics
+      tools.progress({ done: step, total, unit: 'steps', loss, tokensPerSecond: event.tokensPerSecond })
     }
-    const total = missing.at(-1) ?? first
-    let since = performance.now()
-    for await (const event of engine.trainer.train(job, { signal })) {
-      if (event.type === 'step') {
-        const { step, loss } = event.metrics
-        tools.progress({ done: step, total, unit: 'steps', loss, tokensPerSecond: event.tokensPerSecond })
-      }
-      if (event.type === 'checkpoint') {
-        await commitFolder(store, artifactAt(event.step), event.folder, (performance.now() - since) / 1000)
-        since = performance.now()
-      }
+    if (event.type === 'checkpoint') {
+      await commitFolder(store, artifactAt(event.step), event.folder, (performance.now() - since) / 1000)
+      since = performance.now()
     }
   }
   await rm(workDir, { recursive: true, force: true })
