@@ -1,4 +1,5 @@
 /** A crew: the threads that train together, kept with their compiled sessions from one training to the next. */
+import { extname } from 'node:path'
 import { Worker } from 'node:worker_threads'
 import { LabError } from '../../errors.ts'
 import type { TrainEvent } from '../engine.ts'
@@ -24,8 +25,10 @@ export class Crew {
   }
 
   private thread(): Worker {
+    // .ts in a checkout, .js in the compiled copy.
+    const entry = new URL(`train-worker${extname(import.meta.url)}`, import.meta.url)
     // No flags of the parent: a test runner's loader is none of the thread's business.
-    return new Worker(new URL('train-worker.ts', import.meta.url), {
+    return new Worker(entry, {
       execArgv: [],
       workerData: this.guard.state,
     })

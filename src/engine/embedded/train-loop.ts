@@ -58,15 +58,18 @@ export async function runTask(task: TrainTask, context: LoopContext): Promise<vo
     for (let number = first; number <= last; number++) {
       const started = performance.now()
       const done = await trainStep(step, number)
+      if (worker === 0) meeting.decide()
+      // After this every slice is updated, and none changes before worker 0 has come to the next step's meetings: it saves
+      // while the others go on.
+      meeting.wait()
+      const { stopped } = meeting
       if (worker === 0) {
         metrics.push(done)
         const seconds = (performance.now() - started) / 1000
         context.emit({ type: 'step', metrics: done, tokensPerSecond: done.tokens / seconds })
         await save(task, metrics, number, context)
-        meeting.decide()
       }
-      meeting.wait()
-      if (meeting.stopped) return
+      if (stopped) return
     }
   } finally {
     packs.close()

@@ -27,21 +27,23 @@ export interface TrainSessionOptions {
   readonly T: number
   /** Packs a run. */
   readonly B: number
-  readonly threads: number
   /** Every call into ONNX Runtime goes through it. */
   readonly guard: <R>(call: () => Promise<R>) => Promise<R>
 }
 
-/** Compiles the graph for packs of T tokens, B at a time. */
+/**
+ * Compiles the graph for packs of T tokens, B at a time. One thread: more would cut matrix products elsewhere, which moves
+ * last bits, and ONNX Runtime 1.30 loses updates of ScatterND with `reduction: add` when it runs on several.
+ */
 export async function openTrainSession(
   config: LlamaConfig,
-  { T, B, threads, guard }: TrainSessionOptions,
+  { T, B, guard }: TrainSessionOptions,
 ): Promise<TrainSession> {
   const shape: TrainShape = { T, B, blocks: T % 2 === 0 && T >= 2 * MIN_BLOCK_TOKENS ? 2 : 1 }
   const graph = buildTrainGraph(config, shape).encode()
   const session = await guard(() =>
     ort.InferenceSession.create(graph, {
-      intraOpNumThreads: threads,
+      intraOpNumThreads: 1,
       interOpNumThreads: 1,
       enableMemPattern: false,
       graphOptimizationLevel: 'all',

@@ -11,8 +11,6 @@ export interface TrainTask {
   readonly config: LlamaConfig
   /** From 0; worker 0 also reads and writes states and reports. */
   readonly worker: number
-  /** Threads of this worker's session. */
-  readonly threads: number
   readonly shared: TrainMemory
   readonly recipeHash: string
 }

@@ -32,10 +32,10 @@ parentPort?.on('message', (task: TrainTask) => {
 })
 
 /** The least recently used session makes room for a new one. */
-async function sessionFor({ config, threads }: TrainTask, T: number, B: number): Promise<TrainSession> {
-  const key = JSON.stringify([config, T, B, threads])
+async function sessionFor({ config }: TrainTask, T: number, B: number): Promise<TrainSession> {
+  const key = JSON.stringify([config, T, B])
   const session =
-    sessions.get(key) ?? openTrainSession(config, { T, B, threads, guard: (call) => guarded(guard, call) })
+    sessions.get(key) ?? openTrainSession(config, { T, B, guard: (call) => guarded(guard, call) })
   sessions.delete(key)
   sessions.set(key, session)
   for (const [old, idle] of sessions) {

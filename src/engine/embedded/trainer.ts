@@ -12,12 +12,10 @@ import { checkJob, recipeHashOf, type TrainTask } from './train-task.ts'
 
 export interface EmbeddedTrainerOptions {
   /**
-   * Workers that share each batch while a model is small. Part of the identity: the order of sums depends on it, so it is
+   * Workers that share each micro-batch, one thread each. Part of the identity: the order of sums depends on it, so it is
    * not taken from the machine. Default 2.
    */
   readonly workers?: number
-  /** Larger models are trained by one worker with as many threads. Part of the identity through `workers`. */
-  readonly maxShardedParameters?: number
 }
 
 export interface EmbeddedTrainer extends Trainer {
@@ -26,8 +24,6 @@ export interface EmbeddedTrainer extends Trainer {
 }
 
 const DEFAULT_WORKERS = 2
-/** Above this one session with several threads is as fast as several with one, and takes less memory. */
-const MAX_SHARDED_PARAMETERS = 5_500_000
 /** Raised when the same job would give other bytes. */
 const VERSION = 1
 export const ONNX_RUNTIME_VERSION = '1.30.0'
@@ -44,22 +40,17 @@ interface Run {
 /** Threads, compiled graphs and memory are kept between trainings; call `close` at the end. */
 export function createEmbeddedTrainer({
   workers = DEFAULT_WORKERS,
-  maxShardedParameters = MAX_SHARDED_PARAMETERS,
 }: EmbeddedTrainerOptions = {}): EmbeddedTrainer {
   const kernels = kernelsVersion()
-  const shardsFor = (parameters: number): number => (parameters <= maxShardedParameters ? workers : 1)
-  // ONNX Runtime cuts matrix products by its thread count, and that moves last bits: threads are in the identity too.
-  const threadsFor = (shards: number): number => (shards === 1 ? workers : 1)
   const idleCrews: Crew[] = []
   const runs = new Set<Run>()
   let spareMemory: TrainMemory | undefined
 
-  const identity: Trainer['identity'] = ({ parameters }) => ({
+  const identity: Trainer['identity'] = () => ({
     engine: 'embedded',
     version: VERSION,
     dtype: 'float32',
-    workers: shardsFor(parameters),
-    threads: threadsFor(shardsFor(parameters)),
+    workers,
     kernels,
     onnxruntime: ONNX_RUNTIME_VERSION,
   })
@@ -81,15 +72,13 @@ export function createEmbeddedTrainer({
   const plan = async (job: TrainJob): Promise<{ tasks: TrainTask[]; shared: TrainMemory }> => {
     const config = job.start.from === 'random' ? job.start.config : await readConfig(job.start.folder)
     const parameters = parameterCount(config)
-    const shards = Math.min(shardsFor(parameters), job.recipe.batch / job.recipe.accumulate)
+    const shards = Math.min(workers, job.recipe.batch / job.recipe.accumulate)
     const recipeHash = recipeHashOf(job, config, identity({ parameters }))
     const shared = takeMemory(parameters, shards)
-    const threads = threadsFor(shards)
     const tasks = Array.from({ length: shards }, (_, worker) => ({
       job,
       config,
       worker,
-      threads,
       shared,
       recipeHash,
     }))
