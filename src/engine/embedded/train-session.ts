@@ -19,7 +19,7 @@ export interface TrainSession {
   release(): Promise<void>
 }
 
-/** Below this length cutting queries into blocks costs more than it saves (bench/train-step, T 64 to 256). */
+/** Queries are cut into two blocks if each is at least this long; shorter ones gain nothing. */
 const MIN_BLOCK_TOKENS = 64
 
 export interface TrainSessionOptions {
