@@ -254,6 +254,17 @@ describe('what goes wrong', () => {
     await expect(runToEnd(jobIn('late', { checkpoints: [20, 21] }))).rejects.toThrow(/within 1..20/)
   })
 
+  it('rejects what runs when it is closed', async () => {
+    const closing = createEmbeddedTrainer()
+    const consume = async (): Promise<void> => {
+      for await (const event of closing.train(jobIn('closed'), { signal: never })) {
+        if (event.type === 'start') void closing.close()
+      }
+    }
+    await expect(consume()).rejects.toMatchObject({ code: 'INTERRUPTED' })
+    await closing.close()
+  })
+
   it('names the version of ONNX Runtime that is installed', () => {
     const { version } = JSON.parse(readFileSync('node_modules/onnxruntime-node/package.json', 'utf8')) as {
       version: string

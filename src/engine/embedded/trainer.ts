@@ -32,6 +32,7 @@ export const ONNX_RUNTIME_VERSION = '1.30.0'
 interface Run {
   readonly crew: Crew
   readonly meeting: Meeting
+  readonly queue: EventQueue<TrainEvent>
   readonly finished: Promise<void>
   /** Nobody waits for its events any more. */
   abandoned: boolean
@@ -88,7 +89,7 @@ export function createEmbeddedTrainer({
   const start = (tasks: readonly TrainTask[], shared: TrainMemory, queue: EventQueue<TrainEvent>): Run => {
     const { promise: finished, resolve } = Promise.withResolvers<void>()
     const crew = takeCrew(tasks.length)
-    const run: Run = { crew, meeting: new Meeting(shared), finished, abandoned: false }
+    const run: Run = { crew, meeting: new Meeting(shared), queue, finished, abandoned: false }
     runs.add(run)
     const settle = async (): Promise<void> => {
       if (!crew.usable) await crew.close()
@@ -135,7 +136,10 @@ export function createEmbeddedTrainer({
   }
 
   const close = async (): Promise<void> => {
-    for (const run of runs) abandon(run)
+    for (const run of runs) {
+      run.queue.fail(interrupted())
+      abandon(run)
+    }
     await Promise.all([...runs].map((run) => run.finished))
     await Promise.all(idleCrews.splice(0).map((crew) => crew.close()))
   }
