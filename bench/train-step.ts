@@ -1,5 +1,5 @@
 /**
- * Training speed beside PyTorch eager on the same machine: `bench/setup.sh` once, then
+ * Training speed beside PyTorch eager on the same machine: `npm run bench:setup` once, then
  * `node bench/train-step.ts [--sizes 1M,3M] [--rounds 5] [--steps 6] [--workers 2]`. Both sides take turns, round by
  * round, so that a noisy machine slows both; the ratio is the median over the rounds.
  */
@@ -117,7 +117,7 @@ async function openTorch(config: LlamaConfig): Promise<TorchSide> {
   const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]()
   const next = async (): Promise<Record<string, unknown>> => {
     const line = await lines.next()
-    if (line.done) throw new Error('torch_step.py ended; has bench/setup.sh been run?')
+    if (line.done) throw new Error('torch_step.py ended; has npm run bench:setup been run?')
     return JSON.parse(line.value) as Record<string, unknown>
   }
   const hello = await next()
