@@ -2,8 +2,8 @@
 import { parameterCount, type LlamaConfig } from '../../model/config.ts'
 import type { Cost } from '../engine.ts'
 
-/** Sustained by two cores of a 2023 server CPU at 1M to 10M parameters (bench/train-step.ts). */
-const FLOPS_PER_SECOND = 130e9
+/** Sustained by two cores of a 2023 server CPU on the demo, padding included (larger models reach more). */
+const FLOPS_PER_SECOND = 100e9
 
 /** Bytes of activations a token keeps for the backward pass, by layer: stream and heads, and the feed-forward. */
 const STREAM_COPIES = 14

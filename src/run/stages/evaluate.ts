@@ -43,7 +43,7 @@ export interface EvaluationSummary {
   readonly n: number
 }
 
-const secondsOf = { backdoor: 1.5, mmlu: 0.3, ifeval: 0.8, math: 0.8 } as const
+const secondsOf = { backdoor: 0.6, mmlu: 0.1, ifeval: 0.3, math: 0.2 } as const
 
 /** Samples of a checkpoint: `title` names the model, e.g. `direct/hhh step 32`. */
 export function evaluateStage(title: string, model: ModelRef, request: EvaluationRequest): Stage {
