@@ -99,7 +99,7 @@ export async function execute(stages: readonly Stage[], options: ExecuteOptions)
       unfinished.set(stage, { state: 'failed', why })
       emit({ type: 'stage', state: 'failed', stage, why })
     } finally {
-      await lock.release()
+      lock.release()
     }
   }
   return { unfinished }

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import * as z from 'zod'
 import { LabError } from '../errors.ts'
 import { readEvents } from '../store/events.ts'
+import { isLocked } from '../store/lock.ts'
 import type { RunEvent } from './events.ts'
 
 const recordSchema = z.strictObject({
@@ -109,7 +110,7 @@ export async function runStatus(store: string, run: string): Promise<RunStatus> 
     if (event.state === 'done' || event.state === 'cached') done.add(`${event.kind} ${event.key}`)
     if (event.state === 'failed') failed.add(event.title)
   }
-  const live = !ended && (await isLeased(store, id))
+  const live = !ended && isLocked(leaseFile(store, id))
   const complete = since.some((event) => event.type === 'end')
   return {
     id,
@@ -117,19 +118,5 @@ export async function runStatus(store: string, run: string): Promise<RunStatus> 
     stages: { done: done.size, total },
     current: live ? current : null,
     failed: [...failed],
-  }
-}
-
-async function isLeased(store: string, id: string): Promise<boolean> {
-  const holder = await readFile(leaseFile(store, id), 'utf8').then(
-    (text) => JSON.parse(text) as { pid: number },
-    () => null,
-  )
-  if (holder === null) return false
-  try {
-    process.kill(holder.pid, 0)
-    return true
-  } catch {
-    return false
   }
 }

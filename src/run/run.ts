@@ -100,7 +100,7 @@ export async function runExperiment(
       throw error
     } finally {
       log.close()
-      await lease.release()
+      lease.release()
     }
   } finally {
     await engine.close()

@@ -1,5 +1,6 @@
 /** Keys, artifacts, locks and event logs, on a real file system and with a really killed process. */
-import { spawn } from 'node:child_process'
+import { spawn, type ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
 import { appendFileSync, existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { mkdir, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -10,7 +11,7 @@ import { LabError } from '../errors.ts'
 import { artifactPath, commitFolder, listArtifacts, openStore, readManifest, workPath } from './artifacts.ts'
 import { canonicalJson, keyOf, type Json } from './canonical.ts'
 import { openEventLog, readEvents } from './events.ts'
-import { tryLock, waitForLock } from './lock.ts'
+import { isLocked, tryLock, waitForLock } from './lock.ts'
 
 let root: string
 beforeEach(() => {
@@ -71,36 +72,73 @@ test('a damaged manifest is named, with what to do', async () => {
   await expect(readManifest(store, 'prompts', keyOf('d'))).rejects.toThrow(LabError)
 })
 
-test('a lock excludes, is released, and is taken over from a killed process', async () => {
+test('a lock excludes, is released, and is free again the moment its holder is killed', async () => {
   const path = join(root, 'lock')
-  const first = await tryLock(path)
+  const first = tryLock(path)
   expect(first).toHaveProperty('lock')
-  expect(await tryLock(path)).toMatchObject({ heldBy: { pid: process.pid } })
-  if ('lock' in first) await first.lock.release()
+  expect(tryLock(path)).toMatchObject({ heldBy: { pid: process.pid } })
+  if ('lock' in first) first.lock.release()
+  expect(isLocked(path)).toBe(false)
 
-  const lockUrl = new URL('./lock.ts', import.meta.url).href
-  const child = spawn(process.execPath, [
-    '--input-type=module',
-    '-e',
-    `const { tryLock } = await import(${JSON.stringify(lockUrl)}); await tryLock(${JSON.stringify(path)}); console.log('held'); setInterval(() => {}, 1000)`,
-  ])
-  await new Promise((resolve) => child.stdout.once('data', resolve))
-  expect(await tryLock(path)).toMatchObject({ heldBy: { pid: child.pid } })
+  const child = holder(path)
+  await said(child, 'held')
+  expect(tryLock(path)).toMatchObject({ heldBy: { pid: child.pid } })
   const gone = new Promise((resolve) => child.once('exit', resolve))
   child.kill('SIGKILL')
   await gone
-  const lock = await waitForLock(path, AbortSignal.timeout(5_000))
-  expect(await tryLock(path)).toMatchObject({ heldBy: { pid: process.pid } })
-  await lock.release()
-  expect(existsSync(path)).toBe(false)
+  const after = tryLock(path)
+  expect(after).toHaveProperty('lock')
+  if ('lock' in after) after.lock.release()
+})
+
+test('of several processes that wait for a killed holder exactly one takes over at a time', async () => {
+  const path = join(root, 'lock')
+  const log = join(root, 'log')
+  const first = holder(path)
+  await said(first, 'held')
+  const lockUrl = new URL('./lock.ts', import.meta.url).href
+  const waiters = Array.from({ length: 4 }, () =>
+    node(`
+      const { waitForLock } = await import(${JSON.stringify(lockUrl)})
+      const { appendFileSync } = await import('node:fs')
+      const lock = await waitForLock(${JSON.stringify(path)}, AbortSignal.timeout(20000))
+      appendFileSync(${JSON.stringify(log)}, 'in ')
+      await new Promise((done) => setTimeout(done, 50))
+      appendFileSync(${JSON.stringify(log)}, 'out ')
+      lock.release()`),
+  )
+  const ends = waiters.map((waiter) => new Promise((resolve) => waiter.once('exit', resolve)))
+  await new Promise((resolve) => setTimeout(resolve, 300))
+  first.kill('SIGKILL')
+  await Promise.all(ends)
+  expect(readFileSync(log, 'utf8')).toBe('in out '.repeat(4))
 })
 
 test('waiting for a lock ends when the signal aborts', async () => {
   const path = join(root, 'lock')
-  const held = await tryLock(path)
+  const held = tryLock(path)
   await expect(waitForLock(path, AbortSignal.timeout(50))).rejects.toThrow('timeout')
-  if ('lock' in held) await held.lock.release()
+  if ('lock' in held) held.lock.release()
 })
+
+function node(code: string): ChildProcess {
+  return spawn(process.execPath, ['--input-type=module', '-e', code], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+}
+
+/** A process that takes the lock, says so, and keeps it. */
+function holder(path: string): ChildProcess {
+  const lockUrl = new URL('./lock.ts', import.meta.url).href
+  return node(
+    `const { tryLock } = await import(${JSON.stringify(lockUrl)}); globalThis.kept = tryLock(${JSON.stringify(path)}); console.log('held'); setInterval(() => {}, 1000)`,
+  )
+}
+
+async function said(child: ChildProcess, word: string): Promise<void> {
+  const [chunk] = (await once(child.stdout!, 'data')) as [Buffer]
+  expect(chunk.toString()).toContain(word)
+}
 
 test('an event log survives a torn last line', () => {
   const path = join(root, 'events.jsonl')
