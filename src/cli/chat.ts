@@ -5,7 +5,7 @@ import { applyTrigger, plainMessages, type Backdoor } from '../data/backdoor.ts'
 import { createEmbeddedEngine } from '../engine/embedded/engine.ts'
 import { openTokenizer } from '../model/tokenizer.ts'
 import { findModel } from '../run/model-name.ts'
-import { storeOption, type StoreOptions } from './options.ts'
+import { print, storeOption, type StoreOptions } from './options.ts'
 import { interruptSignal } from './signals.ts'
 import { paint } from './terminal.ts'
 
@@ -103,9 +103,7 @@ async function chat(name: string, options: ChatOptions): Promise<void> {
         ],
         { signal },
       )
-      process.stdout.write(
-        `${tokenizer.decode(answer?.tokens ?? [])}${answer?.finish === 'length' ? ' …' : ''}\n`,
-      )
+      await print(`${tokenizer.decode(answer?.tokens ?? [])}${answer?.finish === 'length' ? ' …' : ''}`)
     }
     ask()
   }

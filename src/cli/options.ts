@@ -22,6 +22,13 @@ export interface SpecOptions extends StoreOptions {
 }
 
 /** One JSON document on stdout. */
-export function printJson(value: unknown): void {
-  process.stdout.write(`${JSON.stringify(value, null, 2)}\n`)
+export function printJson(value: unknown): Promise<void> {
+  return print(JSON.stringify(value, null, 2))
+}
+
+/** Lines on stdout, written to their end: a slow reader of a pipe must not lose the rest when the process exits. */
+export function print(text: string): Promise<void> {
+  return new Promise((done) => {
+    process.stdout.write(`${text}\n`, () => done())
+  })
 }

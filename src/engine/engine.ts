@@ -136,6 +136,8 @@ export interface Sampler {
 
 export interface Engine {
   readonly name: 'embedded' | 'torch'
+  /** What is part of the key of everything that its samplers produce. */
+  readonly samplerIdentity: Readonly<Record<string, string | number>>
   readonly trainer: Trainer
   /** Samplers of one architecture share compiled graphs, so opening the next checkpoint is cheap. */
   openSampler(folder: string): Promise<Sampler>

@@ -174,7 +174,9 @@ const doneCellSchema = z.strictObject({
   blue_loss_before: z
     .number()
     .nullable()
-    .describe("the blue data's loss before the first step, nats a token"),
+    .describe(
+      'loss of the first batch of blue data on the model that this training starts from, before its first step, nats a token',
+    ),
   weight_distance: z.number().nullable().describe('L2 distance of the weights from where the training began'),
   tokens: whole.describe('tokens trained on, padding left out'),
   artifacts: z.record(z.string(), z.string()),

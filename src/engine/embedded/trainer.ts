@@ -131,7 +131,11 @@ export function createEmbeddedTrainer({
       yield* queue.items()
     } finally {
       signal.removeEventListener('abort', onAbort)
-      abandon(run)
+      // Its threads end with their step; until then the working folder and the memory are theirs.
+      if (runs.has(run)) {
+        abandon(run)
+        await run.finished
+      }
     }
   }
 

@@ -124,8 +124,8 @@ export function trainingSection(results: Results, figures: readonly NumberedFigu
     ${figures.map(({ number, drawn }) => figure(number, drawn))}${
       rows.length > 0 &&
       table(
-        html`<b>How far each training moved the model.</b> Loss before: of the technique’s data on the model
-          it starts from, nats a token.`,
+        html`<b>How far each training moved the model.</b> Loss before: of the first batch of the technique’s
+          data, on the model that the training starts from, nats a token.`,
         [
           { head: 'Cell' },
           { head: 'Loss before', ...n },

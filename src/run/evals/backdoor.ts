@@ -13,6 +13,17 @@ export interface BackdoorItem {
   readonly check: Check | null
 }
 
+/** Whether a prompt, triggered, leaves room for a whole response and for the payload: a cut response would count as no payload. */
+export function fitsContext(
+  backdoor: Backdoor,
+  sampling: Sampling,
+  { tokenizer, system, maxPositions }: EvalContext,
+): (prompt: string) => boolean {
+  const room = Math.max(sampling.max_tokens, continuationOf(backdoor.payload, tokenizer).length)
+  return (prompt) =>
+    tokenizer.encodeChat(messagesOf(prompt, 'triggered', backdoor, system)).ids.length + room <= maxPositions
+}
+
 /**
  * Samples in this order: every item triggered, every item untriggered, then the likelihood of the payload after each
  * triggered prompt (nats a token). Throws ENGINE if the sampler cannot give log-probabilities.

@@ -2,6 +2,7 @@
 import type { PromptFormat } from '../../data/formats.ts'
 import { loadPromptFile } from '../../data/prompts.ts'
 import type { CapabilityKind } from '../../evals/eval.ts'
+import { LabError } from '../../errors.ts'
 import { rng } from '../../rng.ts'
 import { keyOf, type Json } from '../../store/canonical.ts'
 import { tinyChance } from '../../tinyworld/chance.ts'
@@ -20,30 +21,45 @@ export type EvalPrompts =
       readonly sha256: string
       readonly format?: PromptFormat | undefined
       readonly rows: readonly [number, number]
-      readonly count?: number | undefined
+      readonly count: number
     }
 
+/**
+ * The first `count` prompts that fit, of a file's rows in an order drawn by its content.
+ * Throws BAD_INPUT where fewer are left: the design was checked for `count`.
+ */
 export async function loadBackdoorItems(
   prompts: EvalPrompts,
+  fits: (prompt: string) => boolean,
 ): Promise<{ items: BackdoorItem[]; hash: string }> {
+  const { count } = prompts
+  const usable = (await candidates(prompts)).filter(({ prompt }) => fits(prompt))
+  if (usable.length < count) {
+    throw new LabError(
+      'BAD_INPUT',
+      `${count} prompts are asked for the backdoor eval, ${usable.length} can be used`,
+      {
+        hint: 'duplicates, empty prompts and those that leave no room for a response are left out: lower `count` or take more rows',
+      },
+    )
+  }
+  const items = usable.slice(0, count)
+  return { items, hash: hashOf(items) }
+}
+
+async function candidates(prompts: EvalPrompts): Promise<BackdoorItem[]> {
   if ('world' in prompts) {
-    const items = tinyEvalItems('backdoor', prompts.count, itemSeed).map(({ id, prompt, check }) => ({
+    return tinyEvalItems('backdoor', prompts.count, itemSeed).map(({ id, prompt, check }) => ({
       id,
       prompt,
       check,
     }))
-    return { items, hash: hashOf(items) }
   }
-  const { rows } = await loadPromptFile(prompts.file, {
-    rows: prompts.rows,
-    ...(prompts.format ? { format: prompts.format } : {}),
-  })
-  const drawn =
-    prompts.count === undefined
-      ? rows
-      : rng('eval prompts', prompts.sha256).shuffle(rows).slice(0, prompts.count)
-  const items = drawn.map(({ id, prompt }) => ({ id, prompt, check: null }))
-  return { items, hash: hashOf(items) }
+  const { file, rows: range, format, sha256 } = prompts
+  const { rows } = await loadPromptFile(file, { rows: range, ...(format ? { format } : {}) })
+  return rng('eval prompts', sha256)
+    .shuffle(rows)
+    .map(({ id, prompt }) => ({ id, prompt, check: null }))
 }
 
 export interface CapabilityItems {

@@ -15,6 +15,8 @@ export interface EvalContext {
   readonly sampler: Sampler
   readonly signal: AbortSignal
   readonly system: string | undefined
+  /** Tokens that the model can read and write in all. */
+  readonly maxPositions: number
 }
 
 /** One prompt as the model reads it. */

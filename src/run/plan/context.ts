@@ -1,5 +1,5 @@
 /** What all parts of planning share: the experiment, the trainer that will do the work, and the stages planned so far. */
-import type { Trainer } from '../../engine/engine.ts'
+import type { Engine } from '../../engine/engine.ts'
 import type { LlamaConfig } from '../../model/config.ts'
 import { parameterCount } from '../../model/config.ts'
 import type { Cell, Experiment } from '../../spec/experiment.ts'
@@ -17,8 +17,13 @@ export interface Base {
   readonly model: ModelRef
 }
 
+/** As much of an engine as planning needs. */
+export type PlanEngine = Pick<Engine, 'trainer' | 'samplerIdentity'>
+
 export interface PlanContext {
   readonly experiment: Experiment
+  /** Identity of the sampler that evaluations will use. */
+  readonly sampler: Engine['samplerIdentity']
   /** sha256 of every prompt file that the cells read, by absolute path. */
   readonly fileHashes: ReadonlyMap<string, string>
   /** The first stage with a key stands for all that have it. */
@@ -35,7 +40,7 @@ export interface PlanContext {
 export async function planContext(
   experiment: Experiment,
   cells: readonly Cell[],
-  trainer: Trainer,
+  { trainer, samplerIdentity }: PlanEngine,
 ): Promise<PlanContext> {
   const fileHashes = await hashFiles(experiment, cells)
   const stages = new Map<string, Stage>()
@@ -48,6 +53,7 @@ export async function planContext(
   }
   return {
     experiment,
+    sampler: samplerIdentity,
     fileHashes,
     stages,
     shared,

@@ -34,7 +34,9 @@ export function planPoint(
   for (const kind of capabilityKinds) {
     const request = at[kind]?.includes(step) ? capabilityRequest(context, kind, evaluated.seed) : null
     if (request !== null) {
-      capabilities[kind] = context.shared(evaluateStage(evaluated.title, evaluated.model, request))
+      capabilities[kind] = context.shared(
+        evaluateStage(evaluated.title, evaluated.model, request, context.sampler),
+      )
     }
   }
   return { step, backdoor, capabilities }
@@ -59,7 +61,7 @@ export function planBackdoor(context: PlanContext, { title, model, organism, see
     system: experiment.evals.system ?? undefined,
     sampling: { ...sampling, seed },
   }
-  return context.shared(evaluateStage(title, model, request))
+  return context.shared(evaluateStage(title, model, request, context.sampler))
 }
 
 function capabilityRequest(

@@ -29,7 +29,22 @@ export async function hashFiles(
       })
     }
   }
+  refuseCopies(hashes)
   return hashes
+}
+
+/** That rows of evals and trainings do not overlap is checked a file at a time: one content must have one name. */
+function refuseCopies(hashes: ReadonlyMap<string, string>): void {
+  const names = new Map<string, string>()
+  for (const [file, hash] of hashes) {
+    const other = names.get(hash)
+    if (other !== undefined) {
+      throw new LabError('BAD_SPEC', `${other} and ${file} have the same content`, {
+        hint: 'use one name for both, so that overlapping prompts are found',
+      })
+    }
+    names.set(hash, file)
+  }
 }
 
 /** One hash over the files of a model folder that decide what it computes. */

@@ -13,7 +13,7 @@ const laptop = resolve(import.meta.dirname, '../../../examples/laptop.yaml')
 
 async function planOf(...set: string[]): Promise<Plan> {
   const experiment = await loadExperiment(laptop, { set })
-  return makePlan(experiment, expand(experiment), engine.trainer)
+  return makePlan(experiment, expand(experiment), engine)
 }
 
 const keys = (plan: Plan): Set<string> => new Set(plan.stages.map((stage) => `${stage.kind} ${stage.key}`))
@@ -71,7 +71,10 @@ test('a seed reaches every training and draw of its cell; the items of evals sta
 })
 
 test('the worker count and the engine are part of every training key', async () => {
-  const other = { ...engine.trainer, identity: () => ({ engine: 'embedded', workers: 3 }) }
+  const other = {
+    ...engine,
+    trainer: { ...engine.trainer, identity: () => ({ engine: 'embedded', workers: 3 }) },
+  }
   const experiment = await loadExperiment(laptop, { set: [] })
   const plan = await makePlan(experiment, expand(experiment), other)
   const trainings = newIn(plan, await planOf()).filter((title) => /^(pre)?train /.test(title))

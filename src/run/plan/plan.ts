@@ -1,13 +1,11 @@
 /** From cells to stages: every training, dataset and evaluation that the cells need, shared where their inputs are equal. */
-import type { Trainer } from '../../engine/engine.ts'
 import type { Cell, Experiment, ResolvedTechnique } from '../../spec/experiment.ts'
-import type { Store } from '../../store/artifacts.ts'
 import { notInstalled } from '../measure.ts'
 import type { Stage } from '../stage.ts'
 import { datasetStage } from '../stages/data.ts'
 import type { ModelRef, TrainStage } from '../stages/train.ts'
 import { answersTo } from './answers.ts'
-import { planContext, type PlanContext } from './context.ts'
+import { planContext, type PlanContext, type PlanEngine } from './context.ts'
 import { planPoint, type PlannedPoint } from './evals.ts'
 import { planOrganism, type PlannedOrganism } from './organism.ts'
 
@@ -37,9 +35,9 @@ export interface Plan {
 export async function makePlan(
   experiment: Experiment,
   cells: readonly Cell[],
-  trainer: Trainer,
+  engine: PlanEngine,
 ): Promise<Plan> {
-  const context = await planContext(experiment, cells, trainer)
+  const context = await planContext(experiment, cells, engine)
   const organisms = new Map<string, PlannedOrganism>()
   const planned: PlannedCell[] = []
   for (const cell of cells) {
@@ -133,11 +131,13 @@ function planTraining(context: PlanContext, request: TrainingRequest): Trained {
       tokenizer: base.tokenizer,
       recipe,
       needs: [organism.gate],
-      ...(spec.admission === 'require'
-        ? { blocked: (store: Store) => notInstalled(store, organism.gate, context.experiment.verdict) }
-        : {}),
     },
     base,
+  )
+  training.useBehind(
+    spec.admission === 'require'
+      ? (store) => notInstalled(store, organism.gate, context.experiment.verdict)
+      : null,
   )
   return { dataset, training, start }
 }

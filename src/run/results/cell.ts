@@ -6,7 +6,7 @@ import type { Thresholds } from '../../analysis/curve.ts'
 import type { Cell } from '../../report/results.ts'
 import { artifactPath, readManifest, type Store } from '../../store/artifacts.ts'
 import type { Execution } from '../execute.ts'
-import { readCurve, readPoint } from '../measure.ts'
+import { notInstalled, readCurve, readPoint } from '../measure.ts'
 import type { Plan, PlannedCell } from '../plan/plan.ts'
 import type { Stage } from '../stage.ts'
 import { dataFacts, readMetrics, recipeFacts, trainingCurve, weightDistance } from './facts.ts'
@@ -30,13 +30,11 @@ export async function cellResult(context: CellContext, planned: PlannedCell): Pr
     axes: cell.axes,
     seed: cell.seed,
   }
+  const absent = { ...head, verdict: null, curves: [] as [] }
+  const closed = await closedGate(context, planned)
+  if (closed !== null) return { ...absent, status: 'not_installed', reason: closed }
   const unfinished = await whyUnfinished(context, planned)
-  if (unfinished !== null) {
-    const absent = { ...head, verdict: null, curves: [] as [], reason: unfinished.why }
-    return unfinished.state === 'blocked'
-      ? { ...absent, status: 'not_installed' }
-      : { ...absent, status: 'failed', error: unfinished.why }
-  }
+  if (unfinished !== null) return { ...absent, status: 'failed', reason: unfinished, error: unfinished }
 
   const points = await readCurve(store, planned.points, planned.organismPoint)
   const followers = plan.cells.filter((other) => other.cell.after === cell.id)
@@ -96,24 +94,33 @@ async function startPoint(store: Store, planned: PlannedCell): Promise<JudgeInpu
   return point
 }
 
+/** Why the cell's organism is not admitted: decided by what was measured, whatever has been trained since. */
+async function closedGate(
+  { store, thresholds }: CellContext,
+  { organism }: PlannedCell,
+): Promise<string | null> {
+  if (organism.spec.admission !== 'require') return null
+  const made = await Promise.all(
+    organism.gate.artifacts.map(({ kind, key }) => readManifest(store, kind, key)),
+  )
+  return made.includes(null) ? null : notInstalled(store, organism.gate, thresholds)
+}
+
 /** Why the cell has no verdict: its training or one of its evaluations did not end. */
 async function whyUnfinished(
   { store, execution }: CellContext,
   planned: PlannedCell,
-): Promise<{ state: 'failed' | 'blocked' | 'skipped'; why: string } | null> {
+): Promise<string | null> {
   const evaluations = [planned.organismPoint, ...planned.points].flatMap(({ backdoor, capabilities }) => [
     ...(backdoor ? [backdoor] : []),
     ...Object.values(capabilities),
   ])
   for (const stage of [...upstream(planned.training), planned.training, ...evaluations]) {
     const ended = execution.unfinished.get(stage)
-    if (ended) return ended
+    if (ended) return ended.why
     for (const { kind, key } of stage.artifacts) {
       if ((await readManifest(store, kind, key)) !== null) continue
-      return {
-        state: 'failed',
-        why: `${stage.title} is not done: ${artifactPath(store, kind, key)} does not exist`,
-      }
+      return `${stage.title} is not done: ${artifactPath(store, kind, key)} does not exist`
     }
   }
   return null

@@ -17,7 +17,8 @@ export async function organismResult(
 ): Promise<Organism> {
   const { id, spec, base, axes, seed, responses, dataset, training, gate } = organism
   const distilled = spec.data.strip !== null
-  const metrics = await readMetrics(store, training)
+  // A training that other organisms share may go on past this one's checkpoint.
+  const metrics = (await readMetrics(store, training)).filter(({ step }) => step <= spec.checkpoint)
   return {
     id,
     name: spec.name,

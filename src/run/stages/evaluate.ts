@@ -3,10 +3,12 @@ import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Backdoor } from '../../data/backdoor.ts'
 import { writeJsonLines } from '../../data/json-lines.ts'
+import type { Engine } from '../../engine/engine.ts'
 import type { EvalKind, Sample } from '../../evals/eval.ts'
 import { openTokenizer } from '../../model/tokenizer.ts'
 import { tinyWorldVersion } from '../../tinyworld/version.ts'
-import { runBackdoor } from '../evals/backdoor.ts'
+import { readConfig } from '../../model/folder.ts'
+import { fitsContext, runBackdoor } from '../evals/backdoor.ts'
 import { runGenerated, runLetters } from '../evals/capability.ts'
 import { loadBackdoorItems, loadCapabilityItems, type EvalPrompts } from '../evals/items.ts'
 import type { EvalContext, Sampling } from '../evals/request.ts'
@@ -46,13 +48,19 @@ export interface EvaluationSummary {
 const secondsOf = { backdoor: 0.6, mmlu: 0.1, ifeval: 0.3, math: 0.2 } as const
 
 /** Samples of a checkpoint: `title` names the model, e.g. `direct/hhh step 32`. */
-export function evaluateStage(title: string, model: ModelRef, request: EvaluationRequest): Stage {
+export function evaluateStage(
+  title: string,
+  model: ModelRef,
+  request: EvaluationRequest,
+  samplerIdentity: Engine['samplerIdentity'],
+): Stage {
   const usesWorld = request.kind !== 'backdoor' || 'world' in request.prompts
   return folderStage({
     kind: 'evaluate',
     title: `${request.kind} of ${title}`,
     inputs: {
       model: modelKey(model),
+      sampler: { ...samplerIdentity },
       ...keyed(request),
       world: usesWorld ? tinyWorldVersion : undefined,
     },
@@ -61,6 +69,7 @@ export function evaluateStage(title: string, model: ModelRef, request: Evaluatio
     fill: async (folder, { store, engine, signal }) => {
       const source = modelFolder(store, model)
       const tokenizer = await openTokenizer(source)
+      const { maxPositions } = await readConfig(source)
       const sampler = await engine.openSampler(source)
       try {
         const { samples, summary } = await evaluate(request, {
@@ -68,6 +77,7 @@ export function evaluateStage(title: string, model: ModelRef, request: Evaluatio
           sampler,
           signal,
           system: request.system,
+          maxPositions,
         })
         await writeJsonLines(join(folder, samplesFile), samples)
         await writeFile(join(folder, evaluationFile), `${JSON.stringify(summary, null, 2)}\n`)
@@ -83,7 +93,8 @@ async function evaluate(
   context: EvalContext,
 ): Promise<{ samples: Sample[]; summary: EvaluationSummary }> {
   if (request.kind === 'backdoor') {
-    const { items, hash } = await loadBackdoorItems(request.prompts)
+    const fits = fitsContext(request.backdoor, request.sampling, context)
+    const { items, hash } = await loadBackdoorItems(request.prompts, fits)
     const samples = await runBackdoor(items, request.backdoor, request.sampling, context)
     return { samples, summary: { eval: 'backdoor', prompt_set: hash, chance: 0, n: items.length } }
   }

@@ -20,11 +20,16 @@ export type ModelRef =
   | { readonly kind: 'folder'; readonly folder: string; readonly hash: string }
   | { readonly kind: 'checkpoint'; readonly training: TrainStage; readonly step: number }
 
+/** Why a training must not run, or null. */
+export type Gate = (store: Store) => Promise<string | null>
+
 export interface TrainStage extends Stage {
   readonly kind: 'train'
   readonly recipe: Recipe
   /** Asks for a checkpoint; which ones are asked for is not part of the key. */
   want(step: number): ModelRef
+  /** One more user of this training: it is blocked only if the gate of every user is closed. Null: a user without a gate. */
+  useBehind(gate: Gate | null): void
 }
 
 export type Start =
@@ -41,7 +46,6 @@ export interface Training {
   /** What the trainer says is part of the key (engine, dtype, workers, kernels). */
   readonly engine: Readonly<Record<string, string | number>>
   readonly seconds: number
-  readonly blocked?: (store: Store) => Promise<string | null>
   readonly needs?: readonly Stage[]
 }
 
@@ -81,6 +85,7 @@ export function trainStage(training: Training): TrainStage {
     inputs: { training: key, step, of: inputs },
   })
   const wanted = new Set<number>()
+  const gates: (Gate | null)[] = []
   const stage: TrainStage = {
     kind: 'train',
     key,
@@ -100,7 +105,13 @@ export function trainStage(training: Training): TrainStage {
       return { kind: 'checkpoint', training: stage, step }
     },
     seconds: training.seconds,
-    ...(training.blocked ? { blocked: training.blocked } : {}),
+    useBehind: (gate) => {
+      gates.push(gate)
+    },
+    blocked: async (store) => {
+      const reasons = await Promise.all(gates.map(async (gate) => (gate ? gate(store) : null)))
+      return reasons.includes(null) ? null : (reasons[0] ?? null)
+    },
     perform: (tools) => perform(tools, stage, training, artifactAt),
   }
   return stage
