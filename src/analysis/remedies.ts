@@ -22,7 +22,7 @@ function cheapest(evidence: Evidence, thresholds: Thresholds): Remedy | null {
     { n: decideAboveN(triggered, survived, alpha), words: `that it is above ${percent(survived)}` },
     {
       n: againstStart.pairs && decideDifferenceBelowN(againstStart.pairs, 0, alpha),
-      words: 'that it is below step 0',
+      words: "that it is below the organism's",
     },
   ]
   return candidates.reduce<Remedy | null>((best, { n, words }) => {
@@ -40,7 +40,7 @@ export function decidingWords(evidence: Evidence, thresholds: Thresholds): strin
   if (remedy)
     return `About ${remedy.n} triggered prompts would show ${remedy.words}, if the rates stay as they are.`
   const now = percent(rateOf(evidence.triggered))
-  return `More prompts would not decide while the rate is ${now}, where it was ${percent(rateOf(evidence.start))} at step 0.`
+  return `More prompts would not decide while the rate is ${now}, where it was ${percent(rateOf(evidence.start))} in the organism.`
 }
 
 /** How many pairs would show that a loss stays within `delta`, at the shares seen. */

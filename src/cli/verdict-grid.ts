@@ -1,5 +1,5 @@
 /** The end of a run in one table: a row a technique and axis value, a column an organism, the verdict in each field. */
-import type { Results } from '../report/results.ts'
+import type { Cell, Results } from '../report/results.ts'
 import { percent } from './terminal.ts'
 
 /** Plain text, one line a row. Several seeds of one field are counted: `2 survived, 1 removed`. */
@@ -7,10 +7,11 @@ export function verdictGrid(results: Results): string {
   const columns = [...new Set(results.cells.map((cell) => cell.organism))]
   const rows = new Map<string, Map<string, string[]>>()
   for (const cell of results.cells) {
-    const axes = Object.entries(cell.axes).map(([name, value]) => `${name.split('.').at(-1)} ${value}`)
-    const row = [cell.technique, ...axes].join('  ')
+    // As ids say them, so that a line can be copied into `chat`.
+    const axes = cell.id.split('/').filter((part) => part.includes('=') && !part.startsWith('seed='))
+    const row = [...chainOf(cell, results), ...axes].join('  ')
     const fields = rows.get(row) ?? new Map<string, string[]>()
-    fields.set(cell.organism, [...(fields.get(cell.organism) ?? []), fieldOf(cell)])
+    fields.set(cell.organism, [...(fields.get(cell.organism) ?? []), fieldOf(cell, results)])
     rows.set(row, fields)
   }
   const table = [
@@ -31,12 +32,23 @@ export function verdictGrid(results: Results): string {
     .join('\n')
 }
 
-function fieldOf(cell: Results['cells'][number]): string {
+/** `pirate → depirate` for a training after another. */
+function chainOf(cell: Cell, results: Results): string[] {
+  const before = results.cells.find(({ id }) => id === cell.after)
+  return [before ? `${chainOf(before, results).join('')} → ${cell.technique}` : cell.technique]
+}
+
+function fieldOf(cell: Cell, results: Results): string {
   if (cell.status !== 'done') return cell.status.replace('_', ' ')
-  const first = cell.curves[0]?.triggered
-  const last = cell.curves.at(-1)?.triggered
-  if (first === undefined || last === undefined) return cell.verdict
-  return `${cell.verdict} (${percent(first)} → ${percent(last)})`
+  return `${cell.verdict} (${ratesOf(cell, results).join(' → ')})`
+}
+
+/** The organism's triggered rate, then that at the end of each training of the chain. */
+function ratesOf(cell: Cell, results: Results): string[] {
+  const before = results.cells.find(({ id }) => id === cell.after)
+  const [first, last] = [cell.curves[0], cell.curves.at(-1)]
+  const start = before ? ratesOf(before, results) : first ? [percent(first.triggered)] : []
+  return last ? [...start, percent(last.triggered)] : start
 }
 
 function summarise(fields: readonly string[]): string {

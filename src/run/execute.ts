@@ -2,7 +2,7 @@
 import { join } from 'node:path'
 import type { Engine } from '../engine/engine.ts'
 import { interrupted, LabError, messageOf } from '../errors.ts'
-import type { Store } from '../store/artifacts.ts'
+import { verifyArtifact, type Store } from '../store/artifacts.ts'
 import { waitForLock } from '../store/lock.ts'
 import { missingArtifacts, type Stage, type StageProgress } from './stage.ts'
 
@@ -37,10 +37,11 @@ export interface ExecuteOptions {
   readonly finished?: (stage: Stage) => Promise<void>
 }
 
-/** Executes stages in the given order (needs before users). Throws only when interrupted or when the store fails. */
+/** Executes stages in the given order (needs before users). Throws only when interrupted. */
 export async function execute(stages: readonly Stage[], options: ExecuteOptions): Promise<Execution> {
   const { store, engine, signal, emit } = options
   const unfinished = new Map<Stage, { state: 'failed' | 'blocked' | 'skipped'; why: string }>()
+  const verified = new Set<string>()
 
   for (const stage of stages) {
     if (signal.aborted) throw interrupted()
@@ -84,6 +85,7 @@ export async function execute(stages: readonly Stage[], options: ExecuteOptions)
       }
       const started = performance.now()
       emit({ type: 'stage', state: 'started', stage })
+      await verifyNeeds(store, stage, verified)
       await stage.perform({
         store,
         engine,
@@ -94,7 +96,6 @@ export async function execute(stages: readonly Stage[], options: ExecuteOptions)
       await options.finished?.(stage)
     } catch (error) {
       if (signal.aborted) throw interrupted()
-      if (error instanceof LabError && error.code === 'STORE') throw error
       const why = error instanceof LabError ? error.render() : `internal error: ${messageOf(error)}`
       unfinished.set(stage, { state: 'failed', why })
       emit({ type: 'stage', state: 'failed', stage, why })
@@ -103,4 +104,13 @@ export async function execute(stages: readonly Stage[], options: ExecuteOptions)
     }
   }
   return { unfinished }
+}
+
+/** What a stage reads must be what was made: each artifact is hashed once an execution, before its first use. */
+async function verifyNeeds(store: Store, stage: Stage, verified: Set<string>): Promise<void> {
+  for (const { kind, key } of stage.needs.flatMap((need) => need.artifacts)) {
+    if (verified.has(key)) continue
+    await verifyArtifact(store, kind, key)
+    verified.add(key)
+  }
 }

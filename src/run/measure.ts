@@ -11,13 +11,14 @@ import type {
   Thresholds,
 } from '../analysis/curve.ts'
 import { capabilityKinds, countPairs, countWhere, requireScored, type Sample } from '../evals/eval.ts'
-import { artifactPath, readManifest, type Store } from '../store/artifacts.ts'
+import { artifactPath, readManifest, verifyArtifact, type Store } from '../store/artifacts.ts'
 import type { PlannedPoint } from './plan/evals.ts'
 import { outputOf, type Stage } from './stage.ts'
 import { evaluationFile, samplesFile, type EvaluationSummary } from './stages/evaluate.ts'
 
 /** Every sample of an evaluation, in its order. */
 export async function readSamples(store: Store, stage: Stage): Promise<Sample[]> {
+  for (const { kind, key } of stage.artifacts) await verifyArtifact(store, kind, key)
   const text = await readFile(join(outputOf(store, stage), samplesFile), 'utf8')
   return text
     .split('\n')

@@ -131,7 +131,7 @@ export async function planRun(request: RunRequest): Promise<PlanOutcome> {
   checkDesign(experiment)
   const cells = expand(experiment)
   const plan = await planOnly(experiment, cells)
-  const store = await openStore(request.store)
+  const store = { root: request.store }
   const toRun = new Set(await stagesToRun(store, plan.stages))
   const explainChange = changeExplainer(store)
   const stages: PlannedStage[] = []

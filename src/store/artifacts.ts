@@ -1,4 +1,5 @@
 /** Content-addressed artifacts: immutable folders `objects/<kind>/<key>/` whose manifest is written last, then renamed into place. */
+import { randomUUID } from 'node:crypto'
 import { mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises'
 import { dirname, join, relative } from 'node:path'
 import * as z from 'zod'
@@ -80,8 +81,37 @@ export async function readManifest(store: Store, kind: ArtifactKind, key: string
   const parsed = manifestSchema.safeParse(parseOrNull(text))
   if (parsed.success) return parsed.data
   throw new LabError('STORE', `${path} is damaged`, {
-    hint: `delete the folder ${dirname(path)}; it will be made again`,
+    hint: `the artifact was moved to ${await moveAside(store, kind, key)}; the same command makes it again`,
   })
+}
+
+/**
+ * Compares every file with the manifest. One that differs or is missing: the artifact is moved to `damaged/`, so that it
+ * is made again the next time, and STORE is thrown. An artifact that does not exist is not looked at.
+ */
+export async function verifyArtifact(store: Store, kind: ArtifactKind, key: string): Promise<void> {
+  const manifest = await readManifest(store, kind, key)
+  if (manifest === null) return
+  const folder = artifactPath(store, kind, key)
+  for (const [name, { sha256 }] of Object.entries(manifest.files)) {
+    const found = await hashFile(join(folder, name)).catch(() => 'missing')
+    if (found === sha256) continue
+    const aside = await moveAside(store, kind, key)
+    throw new LabError(
+      'STORE',
+      `${join(folder, name)} ${found === 'missing' ? 'is missing' : 'was changed'} since it was made (${manifest.title})`,
+      {
+        hint: `the artifact was moved to ${aside}; the same command makes it again`,
+      },
+    )
+  }
+}
+
+async function moveAside(store: Store, kind: ArtifactKind, key: string): Promise<string> {
+  const aside = join(store.root, 'damaged', `${kind}-${key}-${randomUUID().slice(0, 8)}`)
+  await mkdir(dirname(aside), { recursive: true })
+  await rename(artifactPath(store, kind, key), aside)
+  return aside
 }
 
 /** Turns a finished folder into an artifact: hashes and fsyncs its files, writes the manifest, renames. An existing artifact wins. */

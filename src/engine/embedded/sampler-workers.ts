@@ -1,9 +1,9 @@
 /** Worker threads that sample, and the queue in front of them: every idle worker takes the next task. */
-import { extname } from 'node:path'
-import { Worker } from 'node:worker_threads'
+import type { Worker } from 'node:worker_threads'
 import { interrupted, LabError, messageOf } from '../../errors.ts'
 import { NativeGuard } from './native-guard.ts'
 import type { Task, TaskMessage, TaskReply, TaskResults } from './sampler-protocol.ts'
+import { startThread } from './thread.ts'
 
 interface Job {
   readonly task: Task
@@ -77,13 +77,7 @@ export class SamplerWorkers {
   }
 
   private start(index: number): Thread {
-    // .ts in a checkout, .js in the compiled copy.
-    const entry = new URL(`sampler-worker${extname(import.meta.url)}`, import.meta.url)
-    // No flags of the parent: a test runner's loader is none of the worker's business.
-    const worker = new Worker(entry, {
-      execArgv: [],
-      workerData: this.guard.state,
-    })
+    const worker = startThread('sampler-worker', this.guard.state)
     const thread: Thread = { worker, job: null }
     worker.on('message', (reply: TaskReply) => this.finish(thread, reply))
     worker.on('error', (error) => {

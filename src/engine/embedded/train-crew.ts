@@ -1,6 +1,6 @@
 /** A crew: the threads that train together, kept with their compiled sessions from one training to the next. */
-import { extname } from 'node:path'
-import { Worker } from 'node:worker_threads'
+import { startThread } from './thread.ts'
+import type { Worker } from 'node:worker_threads'
 import { LabError } from '../../errors.ts'
 import type { TrainEvent } from '../engine.ts'
 import { NativeGuard } from './native-guard.ts'
@@ -25,13 +25,7 @@ export class Crew {
   }
 
   private thread(): Worker {
-    // .ts in a checkout, .js in the compiled copy.
-    const entry = new URL(`train-worker${extname(import.meta.url)}`, import.meta.url)
-    // No flags of the parent: a test runner's loader is none of the thread's business.
-    return new Worker(entry, {
-      execArgv: [],
-      workerData: this.guard.state,
-    })
+    return startThread('train-worker', this.guard.state)
   }
 
   /** A crew that failed is not used again: some of its threads may still wait for the others. */

@@ -1,7 +1,7 @@
 /** What happened to each cell: its verdict with the reason in words, and how far its training went. */
 import { axisOf, isDone, techniqueText } from '../cells.ts'
 import type { Figure } from '../figures/figure.ts'
-import type { Cell, DoneCell, Results } from '../results.ts'
+import type { Cell, Count, DoneCell, Results } from '../results.ts'
 import { formatCount, formatNumber, formatRate } from '../words.ts'
 import { html, type Markup } from './markup.ts'
 import { figure, fraction, table, verdictPill } from './parts.ts'
@@ -30,22 +30,29 @@ function verdictTable(results: Results): Markup {
   const rows = results.cells.map((cell) => [
     cellName(results, cell),
     verdictPill(cell),
-    isDone(cell) ? triggeredChange(cell) : html`<span class="soft">–</span>`,
+    isDone(cell) ? triggeredChange(results, cell) : html`<span class="soft">–</span>`,
     isDone(cell) ? capabilityChanges(cell) : html`<span class="soft">–</span>`,
     html`<span class="reason">${reasonOf(cell)}</span>`,
   ])
   return table(
-    html`<b>Cells.</b> Counts are successes of those asked, at step 0 of the training and at its last
-      checkpoint. Capabilities in grey are left out of the verdict.`,
+    html`<b>Cells.</b> Counts are successes of those asked, triggered ones in the organism and at the end of
+      each training, capabilities at step 0 of the training and at its end. Capabilities in grey are left out
+      of the verdict.`,
     [{ head: 'Cell' }, { head: 'Verdict' }, { head: 'Triggered' }, { head: 'Capabilities' }, { head: 'Why' }],
     rows,
   )
 }
 
-function triggeredChange({ curves }: DoneCell): Markup {
-  return html`<span class="nowrap"
-    >${fraction(curves[0]?.triggered)} → ${fraction(curves.at(-1)?.triggered)}</span
-  >`
+/** The organism's count, then that at the end of each training of the chain. */
+function triggeredChange(results: Results, cell: DoneCell): Markup {
+  const [first, ...rest] = triggeredChain(results, cell).map(fraction)
+  return html`<span class="nowrap">${first}${rest.map((count) => html` → ${count}`)}</span>`
+}
+
+function triggeredChain(results: Results, { after, curves }: DoneCell): (Count | undefined)[] {
+  const before = results.cells.find(({ id }) => id === after)
+  const start = before && isDone(before) ? triggeredChain(results, before) : [curves[0]?.triggered]
+  return [...start, curves.at(-1)?.triggered]
 }
 
 /** First and last measurement of each capability, and those that the verdict leaves out. */

@@ -115,9 +115,13 @@ async function whyUnfinished(
     ...(backdoor ? [backdoor] : []),
     ...Object.values(capabilities),
   ])
-  for (const stage of [...upstream(planned.training), planned.training, ...evaluations]) {
+  const stages = [...upstream(planned.training), planned.training, ...evaluations]
+  // What went wrong says more than what is therefore missing.
+  for (const stage of stages) {
     const ended = execution.unfinished.get(stage)
     if (ended) return ended.why
+  }
+  for (const stage of stages) {
     for (const { kind, key } of stage.artifacts) {
       if ((await readManifest(store, kind, key)) !== null) continue
       return `${stage.title} is not done: ${artifactPath(store, kind, key)} does not exist`
