@@ -41,7 +41,6 @@ export interface ExecuteOptions {
 export async function execute(stages: readonly Stage[], options: ExecuteOptions): Promise<Execution> {
   const { store, engine, signal, emit } = options
   const unfinished = new Map<Stage, { state: 'failed' | 'blocked' | 'skipped'; why: string }>()
-  const verified = new Set<string>()
 
   for (const stage of stages) {
     if (signal.aborted) throw interrupted()
@@ -85,7 +84,7 @@ export async function execute(stages: readonly Stage[], options: ExecuteOptions)
       }
       const started = performance.now()
       emit({ type: 'stage', state: 'started', stage })
-      await verifyNeeds(store, stage, verified)
+      await verifyNeeds(store, stage)
       await stage.perform({
         store,
         engine,
@@ -106,11 +105,8 @@ export async function execute(stages: readonly Stage[], options: ExecuteOptions)
   return { unfinished }
 }
 
-/** What a stage reads must be what was made: each artifact is hashed once an execution, before its first use. */
-async function verifyNeeds(store: Store, stage: Stage, verified: Set<string>): Promise<void> {
-  for (const { kind, key } of stage.needs.flatMap((need) => need.artifacts)) {
-    if (verified.has(key)) continue
+/** What a stage reads must be what was made. */
+async function verifyNeeds(store: Store, stage: Stage): Promise<void> {
+  for (const { kind, key } of stage.needs.flatMap((need) => need.artifacts))
     await verifyArtifact(store, kind, key)
-    verified.add(key)
-  }
 }

@@ -85,11 +85,17 @@ export async function readManifest(store: Store, kind: ArtifactKind, key: string
   })
 }
 
+/** What was verified through an opened store; a run opens its store once. */
+const verified = new WeakMap<Store, Set<string>>()
+
 /**
- * Compares every file with the manifest. One that differs or is missing: the artifact is moved to `damaged/`, so that it
+ * Compares every file with the manifest, once an opened store. One that differs or is missing: the artifact is moved to `damaged/`, so that it
  * is made again the next time, and STORE is thrown. An artifact that does not exist is not looked at.
  */
 export async function verifyArtifact(store: Store, kind: ArtifactKind, key: string): Promise<void> {
+  const known = verified.get(store) ?? new Set()
+  verified.set(store, known)
+  if (known.has(key)) return
   const manifest = await readManifest(store, kind, key)
   if (manifest === null) return
   const folder = artifactPath(store, kind, key)
@@ -105,6 +111,7 @@ export async function verifyArtifact(store: Store, kind: ArtifactKind, key: stri
       },
     )
   }
+  known.add(key)
 }
 
 async function moveAside(store: Store, kind: ArtifactKind, key: string): Promise<string> {
