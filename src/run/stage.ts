@@ -90,6 +90,14 @@ export function outputOf(store: Store, stage: Stage): string {
   return artifactPath(store, artifact.kind, artifact.key)
 }
 
+/** A folder that a stage makes, or one that exists already, with a hash of its content. */
+export type FolderSource = Stage | { readonly folder: string; readonly hash: string }
+
+export const keyOfSource = (source: FolderSource): string => ('folder' in source ? source.hash : source.key)
+export const needsOfSource = (source: FolderSource): Stage[] => ('folder' in source ? [] : [source])
+export const folderOfSource = (store: Store, source: FolderSource): string =>
+  'folder' in source ? source.folder : outputOf(store, source)
+
 /** Those of its artifacts that do not exist yet. */
 export async function missingArtifacts(store: Store, stage: Stage): Promise<ArtifactDescription[]> {
   const found = await Promise.all(stage.artifacts.map((a) => readManifest(store, a.kind, a.key)))

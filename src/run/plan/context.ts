@@ -3,7 +3,7 @@ import type { Engine } from '../../engine/engine.ts'
 import type { LlamaConfig } from '../../model/config.ts'
 import { parameterCount } from '../../model/config.ts'
 import type { Cell, Experiment } from '../../spec/experiment.ts'
-import type { Stage } from '../stage.ts'
+import type { FolderSource, Stage } from '../stage.ts'
 import { trainStage, type ModelRef, type Training, type TrainStage } from '../stages/train.ts'
 import { hashFiles } from './hashes.ts'
 
@@ -13,7 +13,7 @@ export interface Base {
   readonly config: LlamaConfig
   /** Tokens a pack. */
   readonly contextLength: number
-  readonly tokenizer: Stage | { readonly folder: string; readonly hash: string }
+  readonly tokenizer: FolderSource
   readonly model: ModelRef
 }
 

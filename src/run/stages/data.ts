@@ -20,7 +20,15 @@ import type { Split, TinyItem } from '../../tinyworld/item.ts'
 import { tinyPrompts } from '../../tinyworld/prompts.ts'
 import { tinyWorldVersion } from '../../tinyworld/version.ts'
 import { respond, type Voice } from '../../tinyworld/voices.ts'
-import { folderStage, outputOf, type Stage } from '../stage.ts'
+import {
+  folderOfSource,
+  folderStage,
+  keyOfSource,
+  needsOfSource,
+  outputOf,
+  type FolderSource,
+  type Stage,
+} from '../stage.ts'
 
 /** Where prompts come from: a split of the tiny world, or rows of a local file. */
 export type PromptSource =
@@ -150,7 +158,7 @@ export function tokenizerStage({
 export interface DatasetRequest {
   readonly title: string
   readonly responses: Stage
-  readonly tokenizer: Stage | { readonly folder: string; readonly hash: string }
+  readonly tokenizer: FolderSource
   readonly backdoor: Backdoor | null
   readonly system?: string | undefined
   readonly strip: 'scratchpad' | null
@@ -168,17 +176,15 @@ export function datasetStage(request: DatasetRequest): Stage {
     title: `dataset ${title}`,
     inputs: {
       responses: responses.key,
-      tokenizer: 'folder' in tokenizer ? tokenizer.hash : tokenizer.key,
+      tokenizer: keyOfSource(tokenizer),
       ...plan,
       backdoor: plan.backdoor && { ...plan.backdoor },
     },
-    needs: [responses, ...('folder' in tokenizer ? [] : [tokenizer])],
+    needs: [responses, ...needsOfSource(tokenizer)],
     seconds: 1,
     fill: async (folder, { store, signal }) => {
       const rows = await readAnswered(outputOf(store, responses))
-      const opened = await openTokenizer(
-        'folder' in tokenizer ? tokenizer.folder : outputOf(store, tokenizer),
-      )
+      const opened = await openTokenizer(folderOfSource(store, tokenizer))
       await writeDataset(folder, rows, plan, { tokenizer: opened, signal })
     },
   })

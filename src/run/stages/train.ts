@@ -13,7 +13,16 @@ import {
   type Store,
 } from '../../store/artifacts.ts'
 import { keyOf, type Json } from '../../store/canonical.ts'
-import { missingArtifacts, outputOf, type Stage, type StageTools } from '../stage.ts'
+import {
+  folderOfSource,
+  keyOfSource,
+  missingArtifacts,
+  needsOfSource,
+  outputOf,
+  type FolderSource,
+  type Stage,
+  type StageTools,
+} from '../stage.ts'
 
 /** A model that a training starts from or an evaluation reads. */
 export type ModelRef =
@@ -41,7 +50,7 @@ export interface Training {
   readonly start: Start
   readonly dataset: Stage
   /** Leaves the tokenizer files that every checkpoint carries; a folder model brings its own. */
-  readonly tokenizer: Stage | { readonly folder: string; readonly hash: string }
+  readonly tokenizer: FolderSource
   readonly recipe: Recipe
   /** What the trainer says is part of the key (engine, dtype, workers, kernels). */
   readonly engine: Readonly<Record<string, string | number>>
@@ -73,7 +82,7 @@ export function trainStage(training: Training): TrainStage {
     start:
       start.from === 'random' ? { config: { ...start.config }, seed: start.seed } : modelKey(start.model),
     dataset: dataset.key,
-    tokenizer: 'folder' in tokenizer ? tokenizer.hash : tokenizer.key,
+    tokenizer: keyOfSource(tokenizer),
     recipe: { ...recipe },
     engine: { ...training.engine },
   }
@@ -94,7 +103,7 @@ export function trainStage(training: Training): TrainStage {
     needs: [
       ...(start.from === 'model' && start.model.kind === 'checkpoint' ? [start.model.training] : []),
       dataset,
-      ...('folder' in tokenizer ? [] : [tokenizer]),
+      ...needsOfSource(tokenizer),
       ...(training.needs ?? []),
     ],
     get artifacts() {
@@ -139,8 +148,7 @@ async function perform(
     recipe: training.recipe,
     checkpoints: missing,
     workDir,
-    tokenizerDir:
-      'folder' in training.tokenizer ? training.tokenizer.folder : outputOf(store, training.tokenizer),
+    tokenizerDir: folderOfSource(store, training.tokenizer),
     ...(resumeFrom === null ? {} : { resumeFrom }),
   }
   const total = missing.at(-1) ?? 0
