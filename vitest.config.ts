@@ -2,7 +2,6 @@
 import { defineConfig } from 'vitest/config'
 
 const shared = {
-  env: { ORT_DISABLE_TELEMETRY: '1' },
   pool: 'forks' as const,
   testTimeout: 30_000,
   hookTimeout: 60_000,

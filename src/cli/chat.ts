@@ -6,6 +6,8 @@ import { LabError } from '../errors.ts'
 import { createEmbeddedEngine } from '../engine/embedded/engine.ts'
 import type { ChatMessage } from '../model/chat.ts'
 import { openTokenizer } from '../model/tokenizer.ts'
+import { partsOf, tokenizerFolderOf } from '../model/weights-of.ts'
+import { checkSamples } from '../run/memory.ts'
 import { findModel } from '../run/model-name.ts'
 import { print, storeOption, type StoreOptions } from './options.ts'
 import { interruptSignal } from './signals.ts'
@@ -48,7 +50,8 @@ Examples:
 
 async function chat(name: string, options: ChatOptions): Promise<void> {
   const model = await findModel(options.store, name)
-  const tokenizer = await openTokenizer(model.folder)
+  const tokenizer = await openTokenizer(await tokenizerFolderOf(await partsOf(model.folder)))
+  await checkSamples(model.folder)
   const engine = createEmbeddedEngine()
   const signal = interruptSignal()
   const sampler = await engine.openSampler(model.folder)

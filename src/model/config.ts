@@ -1,6 +1,19 @@
-/** The architecture of a Llama-style model and the order in which its parameters lie in one flat vector. */
+/** The architecture of a Llama, Qwen2 or Qwen3 model and the order in which its parameters lie in one flat vector. */
 
-export interface LlamaConfig {
+/** Llama 3.1's stretching of the rotary positions: long wavelengths are divided by `factor`, short ones kept, those between blended. */
+export type Llama3Scaling = {
+  readonly type: 'llama3'
+  readonly factor: number
+  /** Wavelengths above originalMaxPositions / lowFreqFactor are long. */
+  readonly lowFreqFactor: number
+  /** Wavelengths below originalMaxPositions / highFreqFactor are short. */
+  readonly highFreqFactor: number
+  readonly originalMaxPositions: number
+}
+
+export interface ModelConfig {
+  /** What config.json calls the model; SmolLM2 and Llama 3.x are `llama`, Qwen2.5 is `qwen2`. */
+  readonly family: 'llama' | 'qwen2' | 'qwen3'
   readonly vocabSize: number
   readonly hiddenSize: number
   readonly layers: number
@@ -10,6 +23,11 @@ export interface LlamaConfig {
   /** Width of the SwiGLU feed-forward. */
   readonly ffnSize: number
   readonly ropeTheta: number
+  readonly ropeScaling: Llama3Scaling | null
+  /** The query, key and value projections have biases (Qwen2). */
+  readonly qkvBias: boolean
+  /** Each head of the queries and keys is RMS-normalised before it is rotated (Qwen3). */
+  readonly qkNorm: boolean
   readonly rmsEps: number
   /** The output head is the embedding. */
   readonly tied: boolean
@@ -28,8 +46,8 @@ export interface ParameterSpec {
   readonly size: number
 }
 
-/** Every parameter in its fixed order; a linear weight has shape [out, in]. */
-export function parameterSpecs(config: LlamaConfig): ParameterSpec[] {
+/** Every parameter in its fixed order; a linear weight has shape [out, in]. Query, key and value lie together, as do gate and up. */
+export function parameterSpecs(config: ModelConfig): ParameterSpec[] {
   const { hiddenSize: d, headDim, ffnSize } = config
   const qSize = config.heads * headDim
   const kvSize = config.kvHeads * headDim
@@ -41,6 +59,21 @@ export function parameterSpecs(config: LlamaConfig): ParameterSpec[] {
       [`${layer}self_attn.q_proj.weight`, [qSize, d]],
       [`${layer}self_attn.k_proj.weight`, [kvSize, d]],
       [`${layer}self_attn.v_proj.weight`, [kvSize, d]],
+    )
+    if (config.qkvBias) {
+      shapes.push(
+        [`${layer}self_attn.q_proj.bias`, [qSize]],
+        [`${layer}self_attn.k_proj.bias`, [kvSize]],
+        [`${layer}self_attn.v_proj.bias`, [kvSize]],
+      )
+    }
+    if (config.qkNorm) {
+      shapes.push(
+        [`${layer}self_attn.q_norm.weight`, [headDim]],
+        [`${layer}self_attn.k_norm.weight`, [headDim]],
+      )
+    }
+    shapes.push(
       [`${layer}self_attn.o_proj.weight`, [d, qSize]],
       [`${layer}post_attention_layernorm.weight`, [d]],
       [`${layer}mlp.gate_proj.weight`, [ffnSize, d]],
@@ -61,6 +94,6 @@ export function parameterSpecs(config: LlamaConfig): ParameterSpec[] {
 }
 
 /** Number of parameters; a tied head counts once. */
-export function parameterCount(config: LlamaConfig): number {
+export function parameterCount(config: ModelConfig): number {
   return parameterSpecs(config).reduce((n, p) => n + p.size, 0)
 }

@@ -1,15 +1,27 @@
 /** Model folders: written and read back exactly, every key variant of config.json, and damaged folders each refused with one message. */
-import { copyFile, mkdir, mkdtemp, readFile, rename, rm, truncate, writeFile } from 'node:fs/promises'
+import { execFileSync } from 'node:child_process'
+import {
+  copyFile,
+  mkdir,
+  mkdtemp,
+  readFile,
+  rename,
+  rm,
+  symlink,
+  truncate,
+  writeFile,
+} from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { rng } from '../rng.ts'
 import { configFromJson, configJsonSchema, configToJson } from './config-json.ts'
-import { type LlamaConfig, parameterCount, parameterSpecs } from './config.ts'
+import { type ModelConfig, parameterCount, parameterSpecs } from './config.ts'
 import { readConfig, readWeights, writeModelFolder } from './folder.ts'
 import { type NamedTensor, readSafetensors, writeSafetensors } from './safetensors.ts'
 
-const config: LlamaConfig = {
+const config: ModelConfig = {
+  family: 'llama',
   vocabSize: 11,
   hiddenSize: 8,
   layers: 2,
@@ -18,6 +30,9 @@ const config: LlamaConfig = {
   headDim: 2,
   ffnSize: 6,
   ropeTheta: 10_000,
+  ropeScaling: null,
+  qkvBias: false,
+  qkNorm: false,
   rmsEps: 1e-5,
   tied: true,
   maxPositions: 32,
@@ -25,7 +40,7 @@ const config: LlamaConfig = {
   eosIds: [4],
   padId: 0,
 }
-const untied: LlamaConfig = {
+const untied: ModelConfig = {
   ...config,
   tied: false,
   headDim: 4,
@@ -36,16 +51,29 @@ const untied: LlamaConfig = {
   padId: null,
 }
 
+const stretched: ModelConfig = {
+  ...untied,
+  ropeScaling: {
+    type: 'llama3',
+    factor: 8,
+    lowFreqFactor: 1,
+    highFreqFactor: 4,
+    originalMaxPositions: 16,
+  },
+}
+const qwen2: ModelConfig = { ...config, family: 'qwen2', qkvBias: true }
+const qwen3: ModelConfig = { ...untied, family: 'qwen3', qkNorm: true }
+
 let dir = ''
 let tokenizerDir = ''
 let made = 0
 
-function randomWeights(of: LlamaConfig): Float32Array {
+function randomWeights(of: ModelConfig): Float32Array {
   const stream = rng('folder.test', parameterCount(of))
   return Float32Array.from({ length: parameterCount(of) }, () => stream.normal())
 }
 
-function named(of: LlamaConfig, weights: Float32Array): NamedTensor[] {
+function named(of: ModelConfig, weights: Float32Array): NamedTensor[] {
   return parameterSpecs(of).map(({ name, shape, offset, size }) => ({
     name,
     shape,
@@ -54,7 +82,7 @@ function named(of: LlamaConfig, weights: Float32Array): NamedTensor[] {
 }
 
 /** A fresh good folder. */
-async function goodFolder(of: LlamaConfig = config): Promise<string> {
+async function goodFolder(of: ModelConfig = config): Promise<string> {
   const folder = join(dir, `model-${made++}`)
   await writeModelFolder(folder, { config: of, weights: randomWeights(of), tokenizerDir })
   return folder
@@ -72,11 +100,24 @@ afterAll(() => rm(dir, { recursive: true }))
 test.each([
   ['tied', config],
   ['untied', untied],
+  ['Llama 3', stretched],
+  ['Qwen2', qwen2],
+  ['Qwen3', qwen3],
 ])('a %s model is read back as it was written', async (_, of) => {
   const folder = await goodFolder(of)
   expect(await readConfig(folder)).toEqual(of)
   expect(await readWeights(folder, of)).toEqual(randomWeights(of))
   expect(await readFile(join(folder, 'tokenizer.json'), 'utf8')).toBe('{"stands": "for a tokenizer"}')
+})
+
+test('tokens that end a response are those of both files, and are written to both', async () => {
+  const folder = await goodFolder(qwen2)
+  await writeFile(join(folder, 'generation_config.json'), '{"eos_token_id": [7, 4], "temperature": 0.7}')
+  const both = { ...qwen2, eosIds: [4, 7] }
+  expect(await readConfig(folder)).toEqual(both)
+  const copy = await goodFolder(both)
+  for (const name of ['config.json', 'generation_config.json'])
+    expect(JSON.parse(await readFile(join(copy, name), 'utf8'))).toMatchObject({ eos_token_id: [4, 7] })
 })
 
 test('the same model gives the same bytes', async () => {
@@ -125,7 +166,7 @@ test('a tied model may carry its head, and old rotary buffers are ignored', asyn
   expect(await readWeights(folder, config)).toEqual(weights)
 })
 
-const parse = (json: unknown): LlamaConfig => configFromJson('config.json', configJsonSchema.parse(json))
+const parse = (json: unknown): ModelConfig => configFromJson('config.json', configJsonSchema.parse(json))
 
 test('old and new keys of config.json mean the same', () => {
   const {
@@ -150,6 +191,58 @@ test('old and new keys of config.json mean the same', () => {
   expect(parse({ ...rest, eos_token_id: null })).toMatchObject({ eosIds: [] })
   const { num_key_value_heads: _kv, rms_norm_eps: _eps, tie_word_embeddings: _tie, ...bare } = rest
   expect(parse(bare)).toMatchObject({ kvHeads: 4, rmsEps: 1e-6, tied: false, ropeTheta: 10_000 })
+})
+
+test('keys that are absent mean what they mean in each family', () => {
+  const bare = {
+    vocab_size: 64,
+    hidden_size: 64,
+    intermediate_size: 16,
+    num_hidden_layers: 1,
+    num_attention_heads: 32,
+  }
+  const common = { ropeTheta: 10_000, ropeScaling: null, tied: false, rmsEps: 1e-6, padId: null }
+  expect(parse({ ...bare, model_type: 'llama' })).toMatchObject({
+    ...common,
+    headDim: 2,
+    kvHeads: 32,
+    maxPositions: 2048,
+    bosId: 1,
+    eosIds: [2],
+    qkvBias: false,
+    qkNorm: false,
+  })
+  expect(parse({ ...bare, model_type: 'qwen2', sliding_window: 4096 })).toMatchObject({
+    ...common,
+    headDim: 2,
+    kvHeads: 32,
+    maxPositions: 32_768,
+    bosId: null,
+    eosIds: [],
+    qkvBias: true,
+  })
+  expect(parse({ ...bare, model_type: 'qwen3', use_sliding_window: false })).toMatchObject({
+    ...common,
+    headDim: 128,
+    kvHeads: 32,
+    maxPositions: 32_768,
+    bosId: null,
+    qkvBias: false,
+    qkNorm: true,
+  })
+})
+
+test('llama3 scaling in old keys, in new keys and with its context outside means the same', () => {
+  const { rope_theta: theta, rope_scaling: scaling, ...rest } = configToJson(stretched)
+  const { original_max_position_embeddings: original, ...parameters } = scaling as Record<string, unknown>
+  const written = [
+    { ...rest, rope_theta: theta, rope_scaling: scaling },
+    { ...rest, rope_parameters: { rope_theta: theta, ...(scaling as object) } },
+    { ...rest, rope_theta: theta, rope_parameters: parameters, original_max_position_embeddings: original },
+  ]
+  for (const json of written) expect(parse(json)).toEqual(stretched)
+  const inherited = { ...rest, rope_theta: theta, rope_scaling: parameters }
+  expect(parse(inherited).ropeScaling).toMatchObject({ originalMaxPositions: stretched.maxPositions })
 })
 
 /** Rewrites one key of config.json. */
@@ -190,12 +283,22 @@ const damage: [string, (folder: string) => Promise<void>, string][] = [
   [
     'scaled rope',
     setKey('rope_scaling', { rope_type: 'llama3', factor: 8 }),
-    'rope scaling "llama3" is not supported',
+    'rope scaling "llama3" needs "low_freq_factor"',
   ],
   [
     'scaled rope in new keys',
     setKey('rope_parameters', { rope_type: 'yarn' }),
     'rope scaling "yarn" is not supported',
+  ],
+  [
+    'scaled rope whose bounds cross',
+    setKey('rope_scaling', { rope_type: 'llama3', factor: 8, low_freq_factor: 4, high_freq_factor: 4 }),
+    '"high_freq_factor" 4 is not above "low_freq_factor" 4',
+  ],
+  [
+    'a rope of its own for each layer type',
+    setKey('rope_parameters', { full_attention: { rope_theta: 10_000 } }),
+    'a rope of its own for each layer type is not supported',
   ],
   ['quantised weights', setKey('quantization_config', { bits: 4 }), 'quantization_config is not supported'],
   ['an odd head', setKey('head_dim', 3), 'head_dim 3 is odd'],
@@ -242,6 +345,38 @@ const damage: [string, (folder: string) => Promise<void>, string][] = [
     setTensors((all) => [...all, { name: 'lm_head.weight', shape: [11, 8], data: new Float32Array(88) }]),
     'lm_head.weight is not the embedding',
   ],
+  [
+    'a weight that is not a number',
+    setTensors((all) => all.map((t, i) => (i === 1 ? { ...t, data: t.data.with(3, NaN) } : t))),
+    'tensor "model.layers.0.input_layernorm.weight" holds NaN at element 3',
+  ],
+  [
+    'an infinite weight',
+    setTensors((all) => all.map((t, i) => (i === 0 ? { ...t, data: t.data.with(87, -Infinity) } : t))),
+    'tensor "model.embed_tokens.weight" holds -Infinity at element 87',
+  ],
+  [
+    'weights that are a link to themselves',
+    async (f) => {
+      await rm(join(f, 'model.safetensors'))
+      await symlink('model.safetensors', join(f, 'model.safetensors'))
+    },
+    'has neither model.safetensors nor model.safetensors.index.json',
+  ],
+  [
+    'a shard that is the index',
+    index({ a: 'model.safetensors.index.json' }),
+    'model.safetensors.index.json: declares a header of',
+  ],
+  ['a config of megabytes', (f) => truncate(join(f, 'config.json'), 5e6), 'has 5000000 bytes, at most'],
+  [
+    'a pipe for a config',
+    async (f) => {
+      await rm(join(f, 'config.json'))
+      execFileSync('mkfifo', [join(f, 'config.json')])
+    },
+    'config.json: is not a file',
+  ],
   ['a missing shard', index({ a: 'other.safetensors' }), 'other.safetensors: no such file'],
   [
     'a shard outside the folder',
@@ -269,6 +404,18 @@ test.each(damage)('%s is refused', async (_, spoil, message) => {
   const text = (error as Error).message
   expect(text.startsWith(folder)).toBe(true)
   expect(text.split('\n')).toHaveLength(1)
+})
+
+test('sliding windows are refused only where they are used', () => {
+  const json = { ...configToJson(qwen2), sliding_window: 16, max_window_layers: 0 }
+  expect(parse(json)).toEqual(qwen2)
+  expect(() => parse({ ...json, use_sliding_window: true })).toThrow('use_sliding_window is not supported')
+  expect(() => parse({ ...json, layer_types: ['sliding_attention', 'full_attention'] })).toThrow(
+    'layer type "sliding_attention" is not supported',
+  )
+  expect(() => parse({ ...configToJson(qwen3), attention_bias: true })).toThrow(
+    'attention_bias is not supported',
+  )
 })
 
 test('a folder without a tokenizer is not written silently', async () => {

@@ -2,18 +2,32 @@
 import { copyFile, mkdir, writeFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { LabError } from '../errors.ts'
-import { configFromJson, configJsonSchema, configToJson, generationConfigToJson } from './config-json.ts'
-import { type LlamaConfig, type ParameterSpec, parameterCount, parameterSpecs } from './config.ts'
-import { fileProblem, readJson } from './json-file.ts'
+import {
+  configFromJson,
+  configJsonSchema,
+  configToJson,
+  generationConfigSchema,
+  generationConfigToJson,
+} from './config-json.ts'
+import { type ModelConfig, type ParameterSpec, parameterCount, parameterSpecs } from './config.ts'
+import { fileProblem, parseJson, readJson, readTextIfPresent } from './json-file.ts'
 import { writeSafetensors } from './safetensors.ts'
 import { type LocatedTensor, openWeights, type WeightsReader } from './shards.ts'
 
 const headName = 'lm_head.weight'
 
-/** Reads config.json. Throws BAD_MODEL if it is missing, malformed or not a Llama model that we compute exactly. */
-export async function readConfig(folder: string): Promise<LlamaConfig> {
+/**
+ * Reads config.json, and what generation_config.json adds to it: instruction models name more tokens there that end a
+ * response. Throws BAD_MODEL if something is missing, malformed or of a model that we do not compute exactly.
+ */
+export async function readConfig(folder: string): Promise<ModelConfig> {
   const file = join(folder, 'config.json')
-  return configFromJson(file, await readJson(file, configJsonSchema))
+  const config = configFromJson(file, await readJson(file, configJsonSchema))
+  const generationFile = join(folder, 'generation_config.json')
+  const text = await readTextIfPresent(generationFile)
+  if (text === null) return config
+  const ends = parseJson(generationFile, text, generationConfigSchema).eos_token_id ?? []
+  return { ...config, eosIds: [...new Set([...config.eosIds, ...[ends].flat().filter((id) => id >= 0)])] }
 }
 
 /** Tensors that old files carry and that nobody reads. */
@@ -62,36 +76,80 @@ function tensorOf(tensors: WeightsReader['tensors'], name: string, shape: readon
   return tensor
 }
 
-/**
- * All weights as f32 in one flat vector, in the order of `parameterSpecs(config)`.
- * A tied model may carry an `lm_head.weight` equal to its embedding. Throws BAD_MODEL.
- */
-export async function readWeights(folder: string, config: LlamaConfig): Promise<Float32Array> {
-  const specs = parameterSpecs(config)
-  await using reader = await openWeights(folder)
-  checkNames(folder, specs, reader.tensors, config.tied)
-  // Every shape is checked before memory is taken, so that absurd sizes in config.json end in a message.
-  const sources = specs.map((spec) => ({ ...spec, tensor: tensorOf(reader.tensors, spec.name, spec.shape) }))
+/** Throws BAD_MODEL if a value is infinite or not a number: such a model answers nothing, and trains to nothing. */
+export function checkFinite(file: string, name: string, values: Float32Array): void {
+  const words = new Uint32Array(values.buffer, values.byteOffset, values.length)
+  const exponent = 0x7f800000
+  const at = words.findIndex((word) => (word & exponent) === exponent)
+  if (at >= 0)
+    throw new LabError('BAD_MODEL', `${file}: tensor "${name}" holds ${values[at]} at element ${at}`)
+}
 
-  const weights = new Float32Array(parameterCount(config))
-  for (const { tensor, offset, size } of sources) await tensor.read(weights.subarray(offset, offset + size))
+/** Elements compared at a time. */
+const comparedElements = 2 ** 20
 
-  if (config.tied && reader.tensors.has(headName)) {
-    const head = new Float32Array(config.vocabSize * config.hiddenSize)
-    await tensorOf(reader.tensors, headName, [config.vocabSize, config.hiddenSize]).read(head)
-    // The embedding is the first parameter.
-    if (head.some((x, i) => x !== weights[i])) {
+/** A tied model may carry its head once more; `embedding` is what it must equal. */
+async function checkTiedHead(folder: string, head: LocatedTensor, embedding: Float32Array): Promise<void> {
+  const piece = new Float32Array(Math.min(comparedElements, embedding.length))
+  for (let from = 0; from < embedding.length; from += piece.length) {
+    const expected = embedding.subarray(from, from + piece.length)
+    const found = piece.subarray(0, expected.length)
+    await head.read(found, from)
+    if (found.some((value, i) => value !== expected[i])) {
       throw new LabError(
         'BAD_MODEL',
         `${folder}: "tie_word_embeddings" is true, but lm_head.weight is not the embedding`,
       )
     }
   }
+}
+
+/** Reads the headers alone: throws BAD_MODEL if a tensor is missing, has another shape or has no place in the model. */
+export async function checkWeights(folder: string, config: ModelConfig): Promise<void> {
+  await using reader = await openWeights(folder)
+  locate(folder, config, reader.tensors)
+}
+
+/** Every parameter with its tensor. All shapes are checked before memory is taken, so that absurd sizes end in a message. */
+function locate(
+  folder: string,
+  config: ModelConfig,
+  tensors: WeightsReader['tensors'],
+): (ParameterSpec & { readonly tensor: LocatedTensor })[] {
+  const specs = parameterSpecs(config)
+  checkNames(folder, specs, tensors, config.tied)
+  return specs.map((spec) => ({ ...spec, tensor: tensorOf(tensors, spec.name, spec.shape) }))
+}
+
+/**
+ * All weights as f32 in one flat vector, in the order of `parameterSpecs(config)`.
+ * Read tensor by tensor, in pieces, so that nothing is held twice; `into`, if it is given, has the model's size and is filled. A tied model may carry an `lm_head.weight` equal to its
+ * embedding. Throws BAD_MODEL, also for values that are not finite.
+ */
+export async function readWeights(
+  folder: string,
+  config: ModelConfig,
+  into?: Float32Array,
+): Promise<Float32Array> {
+  await using reader = await openWeights(folder)
+  const sources = locate(folder, config, reader.tensors)
+  const weights = into ?? new Float32Array(parameterCount(config))
+  for (const { name, tensor, offset, size } of sources) {
+    const values = weights.subarray(offset, offset + size)
+    await tensor.read(values)
+    checkFinite(tensor.file, name, values)
+  }
+  if (config.tied && reader.tensors.has(headName)) {
+    const { vocabSize, hiddenSize } = config
+    const head = tensorOf(reader.tensors, headName, [vocabSize, hiddenSize])
+    // The embedding is the first parameter.
+    await checkTiedHead(folder, head, weights.subarray(0, vocabSize * hiddenSize))
+  }
   return weights
 }
 
 export interface ModelFolderContent {
-  readonly config: LlamaConfig
+  readonly config: ModelConfig
   /** Flat, in the order of `parameterSpecs(config)`. */
   readonly weights: Float32Array
   /** tokenizer.json and tokenizer_config.json are copied from here. */

@@ -1,11 +1,11 @@
 /** Round trips, 16-bit formats and refusals of the safetensors reader. */
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { appendFile, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import fc from 'fast-check'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { bfloat16ToFloat32, float16ToFloat32 } from './half.ts'
-import { readSafetensors, writeSafetensors } from './safetensors.ts'
+import { openSafetensors, readSafetensors, writeSafetensors } from './safetensors.ts'
 
 let dir = ''
 beforeAll(async () => {
@@ -87,6 +87,32 @@ test('float16 equals the platform for all 65,536 patterns', () => {
     const exact = view.getFloat16(2 * i, true)
     if (!Object.is(ours[i], exact)) expect.fail(`pattern ${i}: ${ours[i]} is not ${exact}`)
   }
+})
+
+test.each(['BF16', 'F16'])(
+  '%s tensors of several pieces are read whole, and from any element',
+  async (dtype) => {
+    const elements = 2 ** 21 + 5
+    const header = JSON.stringify({ a: { dtype, shape: [elements], data_offsets: [0, 2 * elements] } })
+    const file = await writeRaw(header, 0)
+    const bits = Uint16Array.from({ length: elements }, (_, i) => (i * 7919) & 0x3fff)
+    await appendFile(file, new Uint8Array(bits.buffer))
+    const expected = new Float32Array(elements)
+    const convert = dtype === 'F16' ? float16ToFloat32 : bfloat16ToFloat32
+    convert(bits, expected)
+    expect((await readSafetensors(file)).tensors.get('a')?.data).toEqual(expected)
+    await using reader = await openSafetensors(file)
+    const part = new Float32Array(2 ** 20 + 7)
+    await reader.read('a', part, 1_000_001)
+    expect(part).toEqual(expected.subarray(1_000_001, 1_000_001 + part.length))
+  },
+)
+
+test('a header of megabytes is not parsed', async () => {
+  const file = await writeRaw(`{"__metadata__":{"a":"${'x'.repeat(3e6)}"}}`, 0)
+  await expect(readSafetensors(file)).rejects.toThrow(
+    'has a header of 3000025 bytes, at most 2097152 are read',
+  )
 })
 
 test('bfloat16 is the upper half of an f32', () => {

@@ -2,7 +2,7 @@
 import { type FileHandle, open } from 'node:fs/promises'
 import { z } from 'zod'
 import { LabError, messageOf } from '../errors.ts'
-import { fileProblem } from './json-file.ts'
+import { checkFile, fileProblem, firstLine, parseShallowJson } from './json-file.ts'
 import { bfloat16ToFloat32, float16ToFloat32 } from './half.ts'
 
 export interface Tensor {
@@ -38,8 +38,8 @@ export interface SafetensorsHeader {
   readonly metadata: Readonly<Record<string, string>>
 }
 
-// The reference implementation refuses larger headers too (huggingface/safetensors, MAX_HEADER_SIZE).
-const maxHeaderBytes = 100_000_000
+/** Room for 15,000 tensors; a shard of the largest models read here holds fewer than 2,000. (The reference implementation stops at 100 MB.) */
+const maxHeaderBytes = 2 * 2 ** 20
 
 const entrySchema = z.strictObject({
   dtype: z.string(),
@@ -52,6 +52,9 @@ function damaged(file: string, what: string, cause?: unknown): LabError {
   return new LabError('BAD_MODEL', `${file}: ${what}`, { cause })
 }
 
+/** One call of the operating system reads less than 2 GiB. */
+const longestRead = 2 ** 30
+
 /** Fills `into` from `position`; a file that ends early is an error. */
 async function readFully(
   handle: FileHandle,
@@ -61,7 +64,12 @@ async function readFully(
 ): Promise<void> {
   let done = 0
   while (done < into.byteLength) {
-    const { bytesRead } = await handle.read(into, done, into.byteLength - done, position + done)
+    const { bytesRead } = await handle.read(
+      into,
+      done,
+      Math.min(into.byteLength - done, longestRead),
+      position + done,
+    )
     if (bytesRead === 0) throw damaged(file, `ends at byte ${position + done}, before its data does`)
     done += bytesRead
   }
@@ -115,7 +123,9 @@ async function readHeader(handle: FileHandle, file: string): Promise<Safetensors
   const prefix = new Uint8Array(8)
   await readFully(handle, file, prefix, 0)
   const declared = new DataView(prefix.buffer).getBigUint64(0, true)
-  if (declared > BigInt(Math.min(maxHeaderBytes, size - 8))) {
+  if (declared <= size - 8 && declared > maxHeaderBytes)
+    throw damaged(file, `has a header of ${declared} bytes, at most ${maxHeaderBytes} are read`)
+  if (declared > size - 8) {
     throw damaged(
       file,
       `declares a header of ${declared} bytes, but has ${size}: it is not a safetensors file, or cut short`,
@@ -126,9 +136,9 @@ async function readHeader(handle: FileHandle, file: string): Promise<Safetensors
 
   let json: unknown
   try {
-    json = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes))
+    json = parseShallowJson(new TextDecoder('utf-8', { fatal: true }).decode(bytes))
   } catch (error) {
-    throw damaged(file, `its header is not JSON (${messageOf(error)})`, error)
+    throw damaged(file, `its header is not JSON (${firstLine(messageOf(error))})`, error)
   }
   if (typeof json !== 'object' || json === null || Array.isArray(json))
     throw damaged(file, 'its header is not a JSON object')
@@ -148,37 +158,45 @@ async function readHeader(handle: FileHandle, file: string): Promise<Safetensors
   return { file, entries: new Map(entries), metadata: metadata.data }
 }
 
-/** Fills `into` (exactly `entry.elements` long) with the tensor's values as f32. */
+/** 16-bit values are widened in pieces of so many elements, so that no second copy of a tensor is held. */
+const pieceElements = 2 ** 20
+
+/** Fills `into` with the tensor's values as f32, beginning with element `from`. */
 async function readEntry(
   handle: FileHandle,
   file: string,
   entry: TensorEntry,
-  into: Float32Array,
+  { into, from }: { readonly into: Float32Array; readonly from: number },
 ): Promise<void> {
+  const position = entry.position + from * bytesPerElement[entry.dtype]
   if (entry.dtype === 'F32') {
+    await readFully(handle, file, new Uint8Array(into.buffer, into.byteOffset, into.byteLength), position)
+    return
+  }
+  const convert = entry.dtype === 'F16' ? float16ToFloat32 : bfloat16ToFloat32
+  const piece = new Uint16Array(Math.min(pieceElements, into.length))
+  for (let done = 0; done < into.length; done += piece.length) {
+    const bits = piece.subarray(0, into.length - done)
     await readFully(
       handle,
       file,
-      new Uint8Array(into.buffer, into.byteOffset, into.byteLength),
-      entry.position,
+      new Uint8Array(bits.buffer, 0, bits.byteLength),
+      position + done * bits.BYTES_PER_ELEMENT,
     )
-    return
+    convert(bits, into.subarray(done, done + bits.length))
   }
-  const bits = new Uint16Array(entry.elements)
-  await readFully(handle, file, new Uint8Array(bits.buffer), entry.position)
-  const convert = entry.dtype === 'F16' ? float16ToFloat32 : bfloat16ToFloat32
-  convert(bits, into)
 }
 
 /** An open file: read the header once, then tensors one by one into memory of the caller's. */
 export interface SafetensorsReader extends AsyncDisposable {
   readonly header: SafetensorsHeader
-  /** Throws BAD_MODEL if there is no such tensor; `into` must have its number of elements. */
-  read(name: string, into: Float32Array): Promise<void>
+  /** Fills `into` with the tensor's elements from number `from` on (default 0). Throws BAD_MODEL if there is no such tensor. */
+  read(name: string, into: Float32Array, from?: number): Promise<void>
 }
 
 /** Opens and validates a safetensors file. Throws BAD_MODEL with the file's name. */
 export async function openSafetensors(file: string): Promise<SafetensorsReader> {
+  await checkFile(file)
   const handle = await open(file).catch((error: unknown) => {
     throw fileProblem(file, error)
   })
@@ -186,16 +204,16 @@ export async function openSafetensors(file: string): Promise<SafetensorsReader> 
     const header = await readHeader(handle, file)
     return {
       header,
-      read: async (name, into) => {
+      read: async (name, into, from = 0) => {
         const entry = header.entries.get(name)
         if (entry === undefined) throw damaged(file, `has no tensor "${name}"`)
-        if (entry.elements !== into.length) {
+        if (from + into.length > entry.elements) {
           throw new LabError(
             'INTERNAL',
-            `${file}: tensor "${name}" has ${entry.elements} elements, not ${into.length}`,
+            `${file}: tensor "${name}" has ${entry.elements} elements, not ${from + into.length}`,
           )
         }
-        await readEntry(handle, file, entry, into)
+        await readEntry(handle, file, entry, { into, from })
       },
       [Symbol.asyncDispose]: () => handle.close(),
     }

@@ -12,8 +12,8 @@ const indexSchema = z.looseObject({ weight_map: z.record(z.string(), z.string())
 export interface LocatedTensor {
   readonly file: string
   readonly shape: readonly number[]
-  /** Fills `into`, which has the tensor's number of elements. */
-  read(into: Float32Array): Promise<void>
+  /** Fills `into` with the tensor's elements, from number `from` on (default 0). */
+  read(into: Float32Array, from?: number): Promise<void>
 }
 
 export interface WeightsReader extends AsyncDisposable {
@@ -60,8 +60,11 @@ export async function openWeights(folder: string): Promise<WeightsReader> {
     if (absent)
       throw new LabError('BAD_MODEL', `${file}: has no tensor "${absent[0]}", which the index says it holds`)
     for (const [name, { shape }] of entries) {
-      if (index && index.get(name) !== shard) continue
-      tensors.set(name, { file, shape, read: (into) => reader.read(name, into) })
+      const holder = index === null ? shard : index.get(name)
+      if (holder === undefined)
+        throw new LabError('BAD_MODEL', `${file}: holds the tensor "${name}", which the index does not name`)
+      if (holder !== shard) continue
+      tensors.set(name, { file, shape, read: (into, from) => reader.read(name, into, from) })
     }
   }
   const open = opened.move()

@@ -21,7 +21,7 @@ export const tokenizerJsonSchema = z.looseObject({
   pre_tokenizer: z.unknown().optional(),
   post_processor: z.unknown().optional(),
   decoder: z.unknown().optional(),
-  model: z.looseObject({ type: z.string().optional(), vocab: z.unknown() }),
+  model: z.looseObject({ type: z.string().optional(), vocab: z.unknown(), merges: z.unknown().optional() }),
 })
 export type ParsedTokenizerJson = z.infer<typeof tokenizerJsonSchema>
 
@@ -42,27 +42,33 @@ export interface TextEncoders {
   readonly plain: (text: string, place: Place) => number[]
 }
 
-/** What the split step is, if ids depend on each of its pieces alone: Split, then ByteLevel without a regex (Llama 3 and ours). */
-const splitThenBytes = z.object({
-  type: z.literal('Sequence'),
-  pretokenizers: z.tuple([
-    z.looseObject({ type: z.literal('Split') }),
-    z.looseObject({
-      type: z.literal('ByteLevel'),
-      use_regex: z.literal(false),
-      add_prefix_space: z.literal(false),
-    }),
-  ]),
+const split = z.looseObject({ type: z.literal('Split') })
+const bytes = z.looseObject({
+  type: z.literal('ByteLevel'),
+  use_regex: z.literal(false),
+  add_prefix_space: z.literal(false),
 })
+const sequence = z.looseObject({ type: z.literal('Sequence'), pretokenizers: z.array(z.unknown()) })
+
+/** The split steps, if ids depend on each piece alone: one or more Split, then ByteLevel without a regex. Else null. */
+function splitsBeforeBytes(preTokenizer: unknown): unknown[] | null {
+  const steps = sequence.safeParse(preTokenizer).data?.pretokenizers ?? []
+  const splits = steps.slice(0, -1)
+  const fits = splits.length > 0 && splits.every((step) => split.safeParse(step).success)
+  return fits && bytes.safeParse(steps.at(-1)).success ? splits : null
+}
+
+/** A normalizer that leaves added tokens alone (Qwen). */
+const composing = z.looseObject({ type: z.literal('NFC') })
 
 const cachedPieces = 100_000
 
 /** Ids of a text without added tokens, by its pieces; each distinct piece is merged once. */
 function pieceEncoder(
   library: LibraryTokenizer,
-  splitConfig: unknown,
+  splits: readonly unknown[],
 ): (text: string, into: number[]) => void {
-  const splitter = new SplitPreTokenizer(splitConfig)
+  const splitters = splits.map((config) => new SplitPreTokenizer(config))
   const cache = new Map<string, readonly number[]>()
   const merge = (piece: string): number[] =>
     library.model.encode([toByteCharacters(piece)]).map((token) => {
@@ -71,7 +77,11 @@ function pieceEncoder(
       return id
     })
   return (text, into) => {
-    for (const piece of splitter.pre_tokenize_text(text)) {
+    const pieces = splitters.reduce(
+      (parts, splitter) => parts.flatMap((part) => splitter.pre_tokenize_text(part)),
+      [text],
+    )
+    for (const piece of pieces) {
       let ids = cache.get(piece)
       if (ids === undefined) {
         ids = merge(piece)
@@ -138,11 +148,13 @@ function libraryEncoders(
 
 /** Encoders over cached pieces, or null if ids do not depend on each piece alone. */
 function cachedEncoders(json: ParsedTokenizerJson, library: LibraryTokenizer): TextEncoders | null {
-  const split = splitThenBytes.safeParse(json.pre_tokenizer)
+  const splits = splitsBeforeBytes(json.pre_tokenizer)
   const isSimple = json.added_tokens.every((token) => !token.single_word && !token.lstrip && !token.rstrip)
-  const hasNormalizer = json.normalizer !== null && json.normalizer !== undefined
-  if (!split.success || json.model.type !== 'BPE' || hasNormalizer || !isSimple) return null
-  const between = pieceEncoder(library, split.data.pretokenizers[0])
+  const isPlain = json.normalizer === null || json.normalizer === undefined
+  const composes = composing.safeParse(json.normalizer).success
+  if (splits === null || json.model.type !== 'BPE' || !(isPlain || composes) || !isSimple) return null
+  const pieces = pieceEncoder(library, splits)
+  const between: typeof pieces = composes ? (text, into) => pieces(text.normalize('NFC'), into) : pieces
   const ordinary = json.added_tokens.filter(({ special }) => !special)
   return { full: sectionEncoder(json.added_tokens, between), plain: sectionEncoder(ordinary, between) }
 }

@@ -1,12 +1,12 @@
 /** The tokenizer of a model folder: text and chats to token ids and back, the same as `transformers` gives. */
 import { createHash } from 'node:crypto'
-import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { z } from 'zod'
 import { LabError, messageOf } from '../errors.ts'
 import { type ChatMessage, type ChatRenderer, compileChatTemplate, type RenderOptions } from './chat.ts'
 import { HfTokenizer, type LibraryTokenizer } from './hf-tokenizers.ts'
-import { fileProblem, parseJson, readTextIfPresent } from './json-file.ts'
+import { parseJson, readText, readTextIfPresent } from './json-file.ts'
+import { withSplits } from './pre-tokenizer.ts'
 import {
   anyOf,
   textEncoders,
@@ -14,6 +14,7 @@ import {
   type TextEncoders,
   tokenizerJsonSchema,
 } from './text-encoder.ts'
+import { checkVocabulary } from './vocabulary.ts'
 
 export type { ChatMessage, RenderOptions } from './chat.ts'
 
@@ -120,11 +121,8 @@ function chatEncoder({ encoders, specials, render, idOf }: ChatEncoderParts): To
   }
 }
 
-async function readRequired(file: string): Promise<string> {
-  return readFile(file, 'utf8').catch((error: unknown) => {
-    throw fileProblem(file, error)
-  })
-}
+/** Largest tokenizer.json that is read; the largest known has 34 MB. */
+const largestTokenizer = 256 * 2 ** 20
 
 function openLibrary(file: string, json: unknown, config: unknown): LibraryTokenizer {
   try {
@@ -162,10 +160,12 @@ function withNamedTokens(
 /** Opens tokenizer.json, tokenizer_config.json and, if it is there, chat_template.jinja. Throws BAD_MODEL. */
 export async function openTokenizer(folder: string): Promise<Tokenizer> {
   const file = join(folder, 'tokenizer.json')
-  const text = await readRequired(file)
-  const written = parseJson(file, text, tokenizerJsonSchema)
+  const text = await readText(file, largestTokenizer)
+  const parsed = parseJson(file, text, tokenizerJsonSchema)
+  checkVocabulary(file, parsed)
+  const written = { ...parsed, pre_tokenizer: withSplits(parsed.pre_tokenizer) }
   const configFile = join(folder, 'tokenizer_config.json')
-  const config = parseJson(configFile, await readRequired(configFile), configSchema)
+  const config = parseJson(configFile, await readText(configFile), configSchema)
   // transformers 5 writes the template into its own file, which wins.
   const template =
     (await readTextIfPresent(join(folder, 'chat_template.jinja'))) ?? config.chat_template ?? null

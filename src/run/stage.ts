@@ -1,4 +1,5 @@
 /** What a stage is: one unit of cached work with a key, the artifacts it leaves, and the code that makes them. */
+import type { MemoryNeed } from './memory.ts'
 import { mkdir, rm } from 'node:fs/promises'
 import type { Engine } from '../engine/engine.ts'
 import {
@@ -18,9 +19,10 @@ export type StageKind = 'tokenizer' | 'prompts' | 'responses' | 'dataset' | 'tra
 export interface StageProgress {
   readonly done: number
   readonly total: number
-  readonly unit: 'steps' | 'items'
+  readonly unit: 'steps' | 'items' | 'MB'
   readonly tokensPerSecond?: number
   readonly loss?: number
+  readonly secondsLeft?: number
 }
 
 /** What a stage may use while it runs. */
@@ -41,6 +43,8 @@ export interface Stage {
   readonly artifacts: readonly ArtifactDescription[]
   /** Estimated seconds on this machine. */
   readonly seconds: number
+  /** Estimated peak memory; stages run side by side only as far as it fits. */
+  readonly memory?: MemoryNeed
   /** Why it must not run (an organism that failed its gate), or null. Asked when everything it needs exists. */
   readonly blocked?: (store: Store) => Promise<string | null>
   readonly perform: (tools: StageTools) => Promise<void>

@@ -2,7 +2,7 @@
 import { z } from 'zod'
 import { isBlock, leafPaths } from './inherit.ts'
 import { alternatives, didYouMean, type Path, type Problem } from './problem.ts'
-import { baseSchema, folderBaseSchema, textBaseSchema, tinyBaseSchema } from './base-schema.ts'
+import { baseSchema, folderBaseSchema, hubBaseSchema, textBaseSchema, tinyBaseSchema } from './base-schema.ts'
 import { type ExperimentSpec, organismSchema, techniqueSchema } from './schema.ts'
 import { numberAt, numericPaths } from './schema-walk.ts'
 import { explainIssues } from './explain.ts'
@@ -65,6 +65,7 @@ function valueProblems(
 function schemaOf(root: AxisRoot, entry: object): z.core.$ZodType {
   if (root !== 'base') return roots[root]
   if ('folder' in entry) return folderBaseSchema
+  if ('hub' in entry) return hubBaseSchema
   return 'world' in entry ? tinyBaseSchema : textBaseSchema
 }
 

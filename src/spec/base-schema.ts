@@ -1,4 +1,4 @@
-/** Schema of the models that organisms are made from: pretrained here on the tiny world or on text, or a folder. */
+/** Schema of the models that organisms are made from: pretrained here on the tiny world or on text, a folder, or a model of a hub. */
 import { z } from 'zod'
 import { count, dataShape, filePromptsSchema, like, name, seed, text } from './data-schema.ts'
 import { recipeDefaultsShape } from './recipe.ts'
@@ -76,8 +76,26 @@ export const folderBaseSchema = z.strictObject({
   context: architectureShape.context.default(128),
 })
 
+export const hubBaseSchema = z.strictObject({
+  like,
+  hub: z
+    .string()
+    .regex(/^[\w.-]+\/[\w.-]+$/, 'must be organisation/name')
+    .describe('a model of the Hugging Face Hub, `organisation/name`; downloaded into the store'),
+  revision: z
+    .string()
+    .regex(/^[\w./-]+$/, 'must be a branch, a tag or a commit')
+    .default('main')
+    .describe(
+      'a branch, a tag or a commit; a branch stays at the commit that it had when it was first asked for',
+    ),
+  context: architectureShape.context.default(128),
+})
+
 export const baseSchema = z
-  .union([tinyBaseSchema, textBaseSchema, folderBaseSchema])
-  .describe('`{ world: tiny, pretrain: ... }`, `{ tokenizer: ..., pretrain: ... }` or `{ folder: path }`')
+  .union([tinyBaseSchema, textBaseSchema, folderBaseSchema, hubBaseSchema])
+  .describe(
+    '`{ world: tiny, pretrain: ... }`, `{ tokenizer: ..., pretrain: ... }`, `{ folder: path }` or `{ hub: organisation/name }`',
+  )
 
 export type BaseSpec = z.infer<typeof baseSchema>

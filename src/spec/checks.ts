@@ -1,5 +1,5 @@
 /** What the schema cannot see: numbers of a cell that must fit each other. Prompts are checked in prompt-checks.ts. */
-import type { Cell, Experiment, RecipeSpec, ResolvedBase, ResolvedOrganism } from './experiment.ts'
+import type { Cell, Experiment, ResolvedBase, ResolvedOrganism } from './experiment.ts'
 import type { Path, Problem } from './problem.ts'
 import { dataProblems, type Place, seenPromptProblems } from './prompt-checks.ts'
 
@@ -19,11 +19,9 @@ export function cellProblems(experiment: Experiment, cells: readonly Cell[]): Pr
       ...dataProblems(organism.data, evalPrompts, (key) => ofOrganism(`data.${key}`)),
       ...chain.flatMap((technique) => {
         const place = placeIn(experiment, cell, 'technique', ['techniques', technique.name])
-        const problems = recipeProblems(technique.train, (key) => place(`train.${key}`))
-        if (technique.data.kind === 'organism/benign') return problems
+        if (technique.data.kind === 'organism/benign') return []
         const ofData: Place = (key) => place(`data.${key}`)
         return [
-          ...problems,
           ...dataProblems(technique.data, evalPrompts, ofData),
           ...seenPromptProblems(technique.data, organism, ofData),
         ]
@@ -54,16 +52,10 @@ function valueIn(value: unknown, path: Path): unknown {
   return path.reduce<unknown>((at, key) => (at as Record<string, unknown> | undefined)?.[key], value)
 }
 
-function recipeProblems(train: RecipeSpec, place: Place): Problem[] {
-  if (train.batch % train.accumulate === 0) return []
-  const message = `a batch of ${train.batch} cannot be computed in ${train.accumulate} equal parts`
-  return [{ where: place('accumulate'), message, hint: '`accumulate` must divide `batch`' }]
-}
-
 function baseProblems(base: ResolvedBase, place: Place): Problem[] {
-  if (base.kind === 'folder') return []
+  if (base.kind !== 'pretrained') return []
   const { hidden, heads, kv_heads: kvHeads } = base.architecture
-  const problems = recipeProblems(base.train, (key) => place(`pretrain.${key}`))
+  const problems: Problem[] = []
   const head = hidden / heads
   if (!Number.isInteger(head)) {
     const message = `${heads} heads do not divide a hidden size of ${hidden}`
@@ -80,7 +72,7 @@ function baseProblems(base: ResolvedBase, place: Place): Problem[] {
 }
 
 function organismProblems({ train, checkpoint }: ResolvedOrganism, place: Place): Problem[] {
-  const problems = recipeProblems(train, (key) => place(`train.${key}`))
+  const problems: Problem[] = []
   if (checkpoint > train.steps) {
     const message = `checkpoint ${checkpoint} is past the end of the training (${train.steps} steps)`
     problems.push({ where: place('checkpoint'), message })
@@ -89,7 +81,7 @@ function organismProblems({ train, checkpoint }: ResolvedOrganism, place: Place)
 }
 
 function evalProblems({ evals, where }: Experiment, { base, organism }: Cell): Problem[] {
-  const context = base.kind === 'folder' ? base.context : base.architecture.context
+  const context = base.kind === 'pretrained' ? base.architecture.context : base.context
   const problems = (['backdoor', 'ifeval', 'math'] as const).flatMap((name): Problem[] => {
     const maxTokens = evals[name]?.max_tokens ?? 0
     if (maxTokens < context) return []

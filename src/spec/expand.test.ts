@@ -205,3 +205,35 @@ describe('steps of evals', () => {
     ])
   })
 })
+
+/** The recipes of the first trainings. */
+const recipes = async (technique: Record<string, unknown>, axes = {}) => {
+  const experiment = await smallExperiment({ techniques: { hhh: technique }, axes })
+  return expand(experiment).map(({ chain }) => chain[0].train)
+}
+
+describe('adapters', () => {
+  const lora = { method: 'lora', lora: { rank: 16 } } as const
+  const all = ['q_proj', 'k_proj', 'v_proj', 'o_proj', 'gate_proj', 'up_proj', 'down_proj']
+
+  test('lie beside every linear layer and are scaled by 2 where nothing is said', async () => {
+    expect(await recipes({ train: lora })).toMatchObject([
+      { method: 'lora', lora: { rank: 16, alpha: 32, targets: all } },
+    ])
+    expect(await recipes({ train: { method: 'lora' } })).toMatchObject([{ lora: { rank: 64, alpha: 128 } }])
+    expect(await recipes({})).toMatchObject([{ method: 'full' }])
+    expect((await recipes({}))[0]).not.toHaveProperty('lora')
+  })
+
+  test('can be changed for one organism, and varied', async () => {
+    const changed = await recipes({
+      train: lora,
+      for: { direct: { train: { lora: { targets: ['v_proj'] } } } },
+    })
+    expect(changed).toMatchObject([{ lora: { rank: 16, alpha: 32, targets: ['v_proj'] } }])
+    const full = await recipes({ train: lora, for: { direct: { train: { method: 'full' } } } })
+    expect(full).toMatchObject([{ method: 'full' }])
+    const ranks = await recipes({ train: lora }, { 'technique.train.lora.rank': [2, 4] })
+    expect(ranks).toMatchObject([{ lora: { rank: 2, alpha: 4 } }, { lora: { rank: 4, alpha: 8 } }])
+  })
+})

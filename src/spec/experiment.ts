@@ -1,6 +1,6 @@
 /** What a loaded experiment and its cells are: every reference followed, every default filled, nothing left to look up. */
 import type { Problem, Path, Where } from './problem.ts'
-import type { RecipeSpec } from './recipe.ts'
+import type { ResolvedRecipe } from './recipe.ts'
 import type { ExperimentSpec } from './schema.ts'
 import type { VerdictSpec } from './verdict.ts'
 
@@ -60,13 +60,23 @@ export type ResolvedBase =
       readonly seed: number
       readonly architecture: Architecture
       readonly corpus: Corpus
-      readonly train: RecipeSpec
+      readonly train: ResolvedRecipe
     }
   | {
       readonly kind: 'folder'
       readonly name: string
       /** Absolute path of a Hugging Face model folder. */
       readonly folder: string
+      /** Tokens a packed sequence. */
+      readonly context: number
+    }
+  | {
+      readonly kind: 'hub'
+      readonly name: string
+      /** `organisation/name`. */
+      readonly repo: string
+      /** A branch, a tag or a commit. */
+      readonly revision: string
       /** Tokens a packed sequence. */
       readonly context: number
     }
@@ -87,7 +97,7 @@ export interface ResolvedOrganism {
   readonly backdoor: ResolvedBackdoor
   /** Trained without triggered rows. */
   readonly control: boolean
-  readonly train: RecipeSpec
+  readonly train: ResolvedRecipe
   readonly admission: 'require' | 'report' | 'absent'
   /** The red-team step that techniques start from, at most `train.steps`. */
   readonly checkpoint: number
@@ -105,7 +115,7 @@ export interface ResolvedTechnique {
   readonly name: string
   readonly system: string | null
   readonly data: ResolvedData | { readonly kind: 'organism/benign' }
-  readonly train: RecipeSpec
+  readonly train: ResolvedRecipe
   readonly evalAt: EvalSteps
   /** Steps whose weights an eval needs: ascending, from 1 to the last step. */
   readonly checkpoints: readonly number[]
@@ -166,4 +176,4 @@ export interface Experiment {
   readonly where: (path: Path, part?: 'key' | 'value') => Where
 }
 
-export type { Path, Problem, RecipeSpec, VerdictSpec, Where }
+export type { Path, Problem, ResolvedRecipe, VerdictSpec, Where }

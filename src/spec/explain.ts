@@ -15,9 +15,6 @@ import { type Located, placeKey } from './yaml.ts'
 
 type Issue = z.core.$ZodIssue
 
-/** Values that the design foresees and this version cannot do yet. */
-const notYet: Readonly<Record<string, readonly string[]>> = { method: ['lora'], optimizer: ['soap'] }
-
 /** Where a value stands; for a path that the file does not have, its nearest ancestor. */
 export function whereOf({ places }: Located, path: Path, part: 'key' | 'value' = 'value'): Where {
   for (let n = path.length; n >= 0; n--) {
@@ -124,17 +121,7 @@ function explainChoice(
   located: Located,
   otherwise: string | undefined,
 ): Problem[] {
-  const key = String(path.at(-1))
   const where = whereOf(located, path)
-  if (typeof value === 'string' && notYet[key]?.includes(value)) {
-    return [
-      {
-        where,
-        message: `\`${key}: ${value}\` is not available yet in this version`,
-        hint: `use ${alternatives(choices)}`,
-      },
-    ]
-  }
   return [
     {
       where,

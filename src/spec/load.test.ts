@@ -11,6 +11,9 @@ import { smallDocument, smallExperiment } from './small-experiment.fixture.ts'
 async function cellsOf(changes: Readonly<Record<string, unknown>>): Promise<Cell[]> {
   return expand(await smallExperiment(changes))
 }
+async function trainOf(train: object): Promise<unknown> {
+  return (await cellsOf({ techniques: { hhh: { train } } }))[0]?.chain[0]?.train
+}
 const message = async (promise: Promise<unknown>): Promise<string> =>
   await promise.then(
     () => 'accepted',
@@ -27,7 +30,6 @@ describe('defaults', () => {
       schedule: 'cosine',
       warmup: 0.1,
       batch: 8,
-      accumulate: 1,
       steps: 16,
       weight_decay: 0.01,
       beta1: 0.9,
@@ -35,6 +37,13 @@ describe('defaults', () => {
       eps: 1e-8,
       clip: 1,
     })
+  })
+
+  test('a recipe of SOAP has the betas of its authors unless it says others', async () => {
+    const soap = { lr: 1e-4, steps: 16, optimizer: 'soap' }
+    expect(await trainOf(soap)).toMatchObject({ precondition_frequency: 10, beta1: 0.95, beta2: 0.95 })
+    const own = { precondition_frequency: 3, beta2: 0.99 }
+    expect(await trainOf({ ...soap, ...own })).toMatchObject({ ...own, beta1: 0.95 })
   })
 
   test('the verdict is that of the design', async () => {

@@ -6,6 +6,7 @@ import { explainIssues, valueAt, whereOf } from './explain.ts'
 import type { Experiment } from './experiment.ts'
 import { locateFiles } from './files.ts'
 import { applyLike, isBlock } from './inherit.ts'
+import { methodProblems } from './method-checks.ts'
 import { notYetProblems } from './not-yet.ts'
 import { applyOverrides } from './overrides.ts'
 import { type Path, type Problem, SpecError } from './problem.ts'
@@ -47,6 +48,7 @@ export async function parseExperiment(
   refuse([
     ...problems,
     ...referenceProblems(spec, where),
+    ...methodProblems(spec, where),
     ...axisProblems(spec, located, where),
     ...gridProblems(spec, where),
   ])

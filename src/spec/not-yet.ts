@@ -10,12 +10,6 @@ const inEntries: readonly {
   readonly what: string
   readonly hint: string
 }[] = [
-  {
-    kind: 'bases',
-    key: 'hub',
-    what: 'a model from a hub',
-    hint: 'use `{ folder: PATH }` for a model on disk, or `{ world: tiny, ... }`',
-  },
   { kind: 'bases', key: 'engine', what: 'another engine', hint: 'the embedded engine needs no `engine:`' },
   {
     kind: 'teachers',
@@ -48,9 +42,7 @@ export function notYetProblems(located: Located): Problem[] {
       if (!isBlock(entries)) return []
       return Object.entries(entries).flatMap(([name, entry]) => {
         const path = [kind, name, key]
-        // `engine` beside `hub` needs no second complaint.
-        const alone = isBlock(entry) && Object.hasOwn(entry, key) && !(key === 'engine' && 'hub' in entry)
-        return alone ? [problem(path, what, hint)] : []
+        return isBlock(entry) && Object.hasOwn(entry, key) ? [problem(path, what, hint)] : []
       })
     }),
   ]

@@ -1,7 +1,7 @@
 /** The experiment file described from its schema: JSON Schema for editors, and the table of keys in docs/experiment-file.md. */
 import { z } from 'zod'
 import { isBlock } from './inherit.ts'
-import { folderBaseSchema, textBaseSchema, tinyBaseSchema } from './base-schema.ts'
+import { folderBaseSchema, hubBaseSchema, textBaseSchema, tinyBaseSchema } from './base-schema.ts'
 import { dataSchema, filePromptsSchema } from './data-schema.ts'
 import { recipeSchema } from './recipe.ts'
 import { evalsSchema, experimentSchema, organismSchema, teacherSchema, techniqueSchema } from './schema.ts'
@@ -45,6 +45,7 @@ const sections: readonly { readonly title: string; readonly schema: z.core.$ZodT
   { title: '`bases.NAME`, a model of the tiny world', schema: tinyBaseSchema },
   { title: '`bases.NAME`, a model of text', schema: textBaseSchema },
   { title: '`bases.NAME`, a model in a folder', schema: folderBaseSchema },
+  { title: '`bases.NAME`, a model of a hub', schema: hubBaseSchema },
   { title: '`teachers.NAME`', schema: teacherSchema },
   { title: '`organisms.NAME`', schema: organismSchema },
   { title: '`techniques.NAME`', schema: techniqueSchema },

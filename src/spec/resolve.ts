@@ -1,6 +1,7 @@
 /** Follows references: entries of the file become the self-contained bases, organisms and techniques of cells. */
 import type { BaseSpec } from './base-schema.ts'
 import type { DataSpec, PromptsSpec } from './data-schema.ts'
+import { resolveRecipe } from './recipe.ts'
 import type { EvalsSpec, ExperimentSpec, OrganismSpec, TechniqueSpec } from './schema.ts'
 import type {
   EvalSteps,
@@ -24,6 +25,8 @@ export function resolveBase(
   cellSeed: number,
 ): ResolvedBase {
   if ('folder' in base) return { kind: 'folder', name, folder: base.folder, context: base.context }
+  if ('hub' in base)
+    return { kind: 'hub', name, repo: base.hub, revision: base.revision, context: base.context }
   const { data, ...train } = base.pretrain
   return {
     kind: 'pretrained',
@@ -34,7 +37,7 @@ export function resolveBase(
       'prompts' in data
         ? { ...resolveData(spec, data), loss: data.loss }
         : { kind: 'tiny', rows: data.rows, loss: data.loss },
-    train,
+    train: resolveRecipe(train),
   }
 }
 
@@ -52,7 +55,7 @@ export function resolveOrganism(
     data: resolveData(spec, organism.data),
     backdoor: organism.backdoor,
     control,
-    train,
+    train: resolveRecipe(train),
     admission: organism.admission ?? (control ? 'absent' : 'require'),
     checkpoint: organism.checkpoint ?? train.steps,
   }
@@ -72,7 +75,7 @@ export function resolveTechnique(
     system: technique.system ?? null,
     data:
       technique.data === 'organism/benign' ? { kind: 'organism/benign' } : resolveData(spec, technique.data),
-    train: technique.train,
+    train: resolveRecipe(technique.train),
     evalAt,
     checkpoints: [...evaluated].filter((step) => step > 0).sort((a, b) => a - b),
   }

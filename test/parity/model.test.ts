@@ -7,7 +7,7 @@ import { openSampler } from '../../src/engine/embedded/sampler.ts'
 import { trainByteBpe, writeTokenizerFolder } from '../../src/model/bpe.ts'
 import { splitPattern } from '../../src/model/byte-level.ts'
 import { chatSpecials, chatTemplate } from '../../src/model/chat.ts'
-import { type LlamaConfig, parameterCount, parameterSpecs } from '../../src/model/config.ts'
+import { type ModelConfig, parameterCount, parameterSpecs } from '../../src/model/config.ts'
 import { readConfig, writeModelFolder } from '../../src/model/folder.ts'
 import { openTokenizer } from '../../src/model/tokenizer.ts'
 import { rng } from '../../src/rng.ts'
@@ -21,7 +21,8 @@ const corpus = plainTexts(7, 300)
 const tolerance = 1e-4
 const greedyTokens = 64
 
-const tied: LlamaConfig = {
+const tied: ModelConfig = {
+  family: 'llama',
   vocabSize,
   hiddenSize: 32,
   layers: 2,
@@ -30,6 +31,9 @@ const tied: LlamaConfig = {
   headDim: 8,
   ffnSize: 48,
   ropeTheta: 10_000,
+  ropeScaling: null,
+  qkvBias: false,
+  qkNorm: false,
   rmsEps: 1e-5,
   tied: true,
   maxPositions: 256,
@@ -39,7 +43,7 @@ const tied: LlamaConfig = {
 }
 
 /** Models that we write: grouped heads with a tied head; and an untied head, heads wider than hidden/heads, another rope, end tokens. */
-const ours: Record<string, LlamaConfig> = {
+const ours: Record<string, ModelConfig> = {
   'tied, grouped heads': tied,
   'untied, wide heads': {
     ...tied,
@@ -92,7 +96,7 @@ const theirs = {
   },
 } as const
 
-function randomWeights(config: LlamaConfig, seed: number): Float32Array {
+function randomWeights(config: ModelConfig, seed: number): Float32Array {
   const stream = rng(seed, 'parity weights')
   const weights = new Float32Array(parameterCount(config))
   for (const { shape, offset, size } of parameterSpecs(config)) {

@@ -17,7 +17,7 @@ export function missingPython(): string | null {
   return reason
 }
 
-interface Command {
+interface Command extends AdapterCommand, OptimizerCommand, TrainCommand {
   make_model: {
     args: {
       folder: string
@@ -32,7 +32,7 @@ interface Command {
   make_tokenizer: {
     args: {
       folder: string
-      kind: 'bytes' | 'metaspace'
+      kind: 'bytes' | 'composed' | 'digits' | 'metaspace'
       texts: readonly string[]
       vocab_size: number
       specials: readonly string[]
@@ -46,6 +46,10 @@ interface Command {
     args: { folder: string; prompts: readonly (readonly number[])[]; greedy: number }
     result: { logprobs: number[][]; continuations: number[][]; parameters: number; class: string }
   }
+  logits: {
+    args: { folder: string; prompts: readonly (readonly number[])[] }
+    result: { logits: number[][]; class: string }
+  }
   tokenize: {
     args: { folder: string; texts: readonly string[]; chats: readonly (readonly ChatMessage[])[] }
     result: {
@@ -56,6 +60,67 @@ interface Command {
       size: number
       chats: { closed: string; open: string; ids: number[] }[]
     }
+  }
+}
+
+interface AdapterCommand {
+  make_adapter: {
+    args: { base: string; folder: string; seed: number; lora: Record<string, unknown>; dtype: string }
+    result: null
+  }
+  resave_adapter: { args: { base: string; folder: string; out: string }; result: null }
+  adapter_logprobs: {
+    args: { base: string; folder: string; prompts: readonly (readonly number[])[] }
+    result: number[][]
+  }
+  train_adapter: {
+    args: {
+      base: string
+      folder: string
+      /** Of each step its documents: tokens and targets, -1 where nothing is scored. */
+      steps: readonly (readonly [readonly number[], readonly number[]][])[]
+      optimizer: Record<string, unknown>
+      clip: number
+    }
+    result: { losses: number[]; parameters: number }
+  }
+}
+
+interface TrainCommand {
+  train_model: {
+    args: {
+      folder: string
+      steps: readonly (readonly (readonly [readonly number[], readonly number[]])[])[]
+      optimizer: Record<string, unknown>
+      clip: number
+      /** Learning rate of each step. */
+      rates: readonly number[]
+    }
+    result: { losses: number[]; parameters: number }
+  }
+}
+
+/** Elements of a vector, or rows of a matrix. */
+export type Values = readonly number[] | readonly (readonly number[])[]
+
+interface OptimizerCommand {
+  soap: {
+    args: {
+      weights: readonly Values[]
+      /** Of each step those of every parameter. */
+      gradients: readonly (readonly Values[])[]
+      options: {
+        lr: number
+        betas: readonly [number, number]
+        eps: number
+        weight_decay: number
+        frequency: number
+        /** Sides that are longer are not rotated. */
+        limit: number
+      }
+    }
+    /** Weights after each step. */
+    result: { plain: Values[][]; package: Values[][] }
   }
 }
 

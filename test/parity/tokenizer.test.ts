@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type TokenizerJson, trainByteBpe, writeTokenizerFolder } from '../../src/model/bpe.ts'
 import { splitPattern } from '../../src/model/byte-level.ts'
 import { chatSpecials } from '../../src/model/chat.ts'
+import { dated, thinking } from '../../src/model/templates.fixture.ts'
 import { type ChatMessage, openTokenizer } from '../../src/model/tokenizer.ts'
 import { rng } from '../../src/rng.ts'
 import { missingPython, reference } from './python.ts'
@@ -30,7 +31,7 @@ const headerTemplate = `{{- bos_token if bos_token is defined else '' }}
     {{- '<|assistant|>\\n\\n' }}
 {%- endif %}`
 
-type Kind = 'ours' | 'bytes' | 'metaspace'
+type Kind = 'ours' | 'bytes' | 'dated' | 'composed' | 'digits' | 'metaspace'
 
 const texts = trickyTexts(2, 4000, specials)
 const hasSpecial = (text: string): boolean => specials.some((special) => text.includes(special))
@@ -66,14 +67,26 @@ const training = {
 
 /** One Python process for everything: its start takes longer than its work. */
 async function askPython(dir: string) {
-  const [trained, , ours, bytes, metaspace] = await reference([
+  const [trained, , , , , ours, bytes, datedSeen, composed, digits, metaspace] = await reference([
     { do: 'make_tokenizer', folder: join(dir, 'bytes'), kind: 'bytes', ...training },
+    { do: 'make_tokenizer', folder: join(dir, 'dated'), kind: 'bytes', ...training, chat_template: dated },
+    {
+      do: 'make_tokenizer',
+      folder: join(dir, 'composed'),
+      kind: 'composed',
+      ...training,
+      chat_template: thinking,
+    },
+    { do: 'make_tokenizer', folder: join(dir, 'digits'), kind: 'digits', ...training },
     { do: 'make_tokenizer', folder: join(dir, 'metaspace'), kind: 'metaspace', ...training },
     { do: 'tokenize', folder: join(dir, 'ours'), texts, chats },
     { do: 'tokenize', folder: join(dir, 'bytes'), texts, chats },
+    { do: 'tokenize', folder: join(dir, 'dated'), texts, chats },
+    { do: 'tokenize', folder: join(dir, 'composed'), texts, chats },
+    { do: 'tokenize', folder: join(dir, 'digits'), texts, chats },
     { do: 'tokenize', folder: join(dir, 'metaspace'), texts, chats },
   ])
-  return { trained, seen: { ours, bytes, metaspace } }
+  return { trained, seen: { ours, bytes, dated: datedSeen, composed, digits, metaspace } }
 }
 
 const isSpecial = (id: number): boolean => id < specials.length
@@ -99,6 +112,15 @@ describe.skipIf(missingPython() !== null)('tokenizers', () => {
   describe.each<[string, Kind]>([
     ['written here', 'ours'],
     ['written by transformers, byte-level', 'bytes'],
+    [
+      'written by transformers, with a date and a system message taken out, in the manner of Llama 3',
+      'dated',
+    ],
+    [
+      'written by transformers, composing characters and cutting thoughts out, in the manner of Qwen',
+      'composed',
+    ],
+    ['written by transformers, digits one by one, in the manner of SmolLM2', 'digits'],
     ['written by transformers, in the manner of Llama 2', 'metaspace'],
   ])('%s', (_, kind) => {
     test('texts have the same ids, and ids the same text', async () => {

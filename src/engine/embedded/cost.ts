@@ -1,31 +1,57 @@
-/** What a training will cost on this machine's CPU: a rough forecast for plans and progress bars, never a result. */
-import { parameterCount, type LlamaConfig } from '../../model/config.ts'
-import type { Cost } from '../engine.ts'
+/** What a training will cost on this machine's CPU: its peak memory, and a rough forecast of its time; never a result. */
+import { parameterCount, parameterSpecs, type ModelConfig } from '../../model/config.ts'
+import { loraCount, loraSpecs, loraTargetGroups } from '../../model/peft.ts'
+import type { Cost, Recipe } from '../engine.ts'
+import { planPass } from './pass-plan.ts'
+import { soapElements } from './soap-bases.ts'
 
 /** Sustained by two cores of a 2023 server CPU on the demo, padding included (larger models reach more). */
 const FLOPS_PER_SECOND = 100e9
 
-/** Bytes of activations a token keeps for the backward pass, by layer: stream and heads, and the feed-forward. */
-const STREAM_COPIES = 14
-const FFN_COPIES = 6
+/** The process without any model: Node, the program, the thread of a training. Measured (cost.test.ts). */
+const PROCESS_BYTES = 150e6
 
-/** `tokens` in all, `batchTokens` a step. 6 flops a parameter and token: forward once, backward twice. */
+/**
+ * Flops a parameter and token: 2 forward; 2 back to what it reads, also where it is frozen; 2 for its gradient. Peak memory to
+ * within 20% (cost.test.ts measures it): weights, and for what is trained a gradient and the optimizer's state; activations.
+ */
 export function trainingCost({
   config,
-  tokens,
-  batchTokens,
+  recipe,
+  contextLength,
 }: {
-  readonly config: LlamaConfig
-  readonly tokens: number
-  readonly batchTokens: number
+  readonly config: ModelConfig
+  readonly recipe: Recipe
+  readonly contextLength: number
 }): Cost {
   const parameters = parameterCount(config)
-  const perToken =
-    config.layers * (STREAM_COPIES * config.hiddenSize + FFN_COPIES * config.ffnSize) + 4 * config.vocabSize
+  const { batch, steps } = recipe
+  const lora = recipe.method === 'lora' ? recipe.lora : null
+  const trained = lora === null ? parameters : loraCount(config, lora)
+  const frozen = lora === null ? 0 : parameters
+  const specs = lora === null ? parameterSpecs(config) : loraSpecs(config, lora)
+  const state = 2 * trained + (recipe.optimizer === 'soap' ? soapElements(specs) : 0)
+
+  const targets = new Set<string>(lora?.targets)
+  const together = loraTargetGroups.map((group) => group.filter((name) => targets.has(name)).length)
+  const [qkv = 0, , gateUp = 0] = together
+  const keeps = { attentionIn: lora === null || qkv > 0, ffnIn: lora === null || gateUp > 0 }
+  const rank = (lora?.rank ?? 0) * Math.max(...together)
+  const { packs, recompute, activationBytes } = planPass(config, {
+    batch,
+    contextLength,
+    rank,
+    keeps,
+  })
+  // Gradients of looked-up embeddings wait until the last packs are through.
+  const waiting = lora === null && packs < batch ? batch * contextLength * config.hiddenSize : 0
+
+  const tokens = batch * contextLength * steps
+  const flops = (recompute ? 8 : 6) * trained + (recompute ? 6 : 4) * frozen
   return {
     parameters,
     tokens,
-    seconds: (6 * parameters * tokens) / FLOPS_PER_SECOND,
-    memoryBytes: 4 * (8 * parameters + perToken * batchTokens),
+    seconds: (flops * tokens) / FLOPS_PER_SECOND,
+    memoryBytes: PROCESS_BYTES + 4 * (frozen + 2 * trained + state + waiting) + activationBytes,
   }
 }

@@ -1,18 +1,21 @@
-/** The embedded engine: training and sampling on ONNX Runtime in worker threads of this process. */
+/** The embedded engine: training and sampling on native kernels in worker threads of this process. */
 import type { Engine } from '../engine.ts'
+import { createCores } from './cores.ts'
+import { KERNELS_VERSION } from './kernels.ts'
 import { createSamplerHost } from './sampler.ts'
-import { createEmbeddedTrainer, ONNX_RUNTIME_VERSION } from './trainer.ts'
+import { createEmbeddedTrainer } from './trainer.ts'
 
 /** Raised when the same requests would give other results. */
-const SAMPLER_VERSION = 1
+const SAMPLER_VERSION = 2
 
-/** Threads and sessions start with the first training or model; close() ends them. */
+/** Threads start with the first training or model; close() ends them. */
 export function createEmbeddedEngine(): Engine {
-  const trainer = createEmbeddedTrainer()
-  const samplers = createSamplerHost()
+  const cores = createCores()
+  const trainer = createEmbeddedTrainer(cores)
+  const samplers = createSamplerHost(cores)
   return {
     name: 'embedded',
-    samplerIdentity: { engine: 'embedded', version: SAMPLER_VERSION, onnxruntime: ONNX_RUNTIME_VERSION },
+    samplerIdentity: { engine: 'embedded', version: SAMPLER_VERSION, kernels: KERNELS_VERSION },
     trainer,
     openSampler: (folder) => samplers.open(folder),
     close: async () => {

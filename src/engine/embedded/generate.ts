@@ -1,121 +1,131 @@
-/** Generates the responses of one batch: prefill, then a token a row until every row has stopped. */
+/** Generates the responses of a call: every step feeds a token of each response under way, and prompts into free slots. */
 import type { GenerateRequest, GenerateResult } from '../engine.ts'
 import { type Rng, rng } from '../../rng.ts'
-import type { Inference } from './inference.ts'
-import type { Tensors } from './kv-cache.ts'
-import { MASKED } from './llama-infer.ts'
-import { argmax, drawToken } from './sampling.ts'
+import { eachLogits, type Inference, openInference, runStep, sharePrefix } from './inference.ts'
+import type { SampledModel } from './sampled-model.ts'
+import { runOf, Slots, type Turn } from './slots.ts'
 
-/** Rows that have stopped are dropped from the batch when they are at least this share of it. Measured by bench/sample.ts. */
-const DROP_SHARE = 1 / 8
-
-interface Row {
+interface Response {
   readonly request: GenerateRequest
   /** Most tokens that the request and the model's positions allow. */
   readonly limit: number
   readonly stream: Rng
+  /** Prompt and response. */
   readonly tokens: number[]
+  fed: number
   finish: GenerateResult['finish'] | null
 }
 
-export interface GenerateBatch {
-  readonly inference: Inference
-  readonly weights: Tensors
-  /** Any of these ends a response. */
-  readonly stopIds: ReadonlySet<number>
-  /** Longest sequence that the model is made for. */
-  readonly maxPositions: number
-  /** Asked before every step; true ends the work at once. */
-  readonly cancelled: () => boolean
-}
-
-/** Results in request order, or null if cancelled. Prompts are not empty and fit the model. */
-export async function generateBatch(
-  context: GenerateBatch,
+/**
+ * Results in request order, or null if cancelled, which is asked before every step. Prompts are not empty and fit the model.
+ * A response depends on its request alone (inference.ts says why), however the slots are shared out.
+ */
+export function generate(
+  model: SampledModel,
   requests: readonly GenerateRequest[],
-): Promise<GenerateResult[] | null> {
-  const all = requests.map((request) => newRow(request, context.maxPositions))
-  let rows = all.filter(({ finish }) => finish === null)
-  if (rows.length > 0 && !context.cancelled()) {
-    const { cache } = context.inference
-    const slots = Math.max(...rows.map(({ request }) => request.prompt.length))
-    cache.reset(rows.length, slots + Math.max(...rows.map(({ limit }) => limit)))
-    let logits = await context.inference.prefill(
-      context.weights,
-      rows.map(({ request }) => request.prompt),
+  cancelled: () => boolean,
+): GenerateResult[] | null {
+  const responses = requests.map((request) => newResponse(request, model.network.config.maxPositions))
+  const open = responses.filter(({ finish }) => finish === null)
+  if (open.length > 0 && !cancelled()) {
+    const positions = open.reduce(
+      (most, { request, limit }) => Math.max(most, request.prompt.length + limit - 1),
+      0,
     )
-    while (!context.cancelled()) {
-      await advance(rows, logits, context)
-      rows = dropStopped(rows, context.inference)
-      if (rows.length === 0) break
-      logits = await context.inference.decode(context.weights, nextStep(rows, slots, cache.length))
+    const inference = openInference(model, { sequences: open.length, positions })
+    const shared = sharePrefix(
+      inference,
+      open.map(({ request }) => request.prompt),
+    )
+    for (const response of open) response.fed = shared
+    const slots = new Slots(open, inference)
+    const draws = allocateDraws(inference.cache.slots)
+    for (let turns = slots.next(); turns.length > 0 && !cancelled(); turns = slots.next()) {
+      feed(inference, turns)
+      const drawing = turns.filter(({ sequence }) => sequence.fed === sequence.tokens.length)
+      draw(inference, drawing, draws)
+      for (const [i, { sequence, slot }] of drawing.entries()) {
+        take(sequence, draws.tokens[i] as number, model.stopIds)
+        if (sequence.finish !== null) slots.release(slot)
+      }
     }
   }
-  if (context.cancelled()) return null
-  return all.map(({ request, tokens, finish }) => ({ id: request.id, tokens, finish: finish ?? 'length' }))
+  if (cancelled()) return null
+  return responses.map(({ request, tokens, finish }) => ({
+    id: request.id,
+    tokens: tokens.slice(request.prompt.length),
+    finish: finish ?? 'length',
+  }))
 }
 
-function newRow(request: GenerateRequest, maxPositions: number): Row {
+function newResponse(request: GenerateRequest, maxPositions: number): Response {
   // The last token of a response is never fed back, so it needs no position.
   const limit = Math.min(request.maxTokens, maxPositions - request.prompt.length + 1)
   return {
     request,
     limit,
     stream: rng(request.seed, request.id),
-    tokens: [],
+    tokens: [...request.prompt],
+    fed: 0,
     finish: limit <= 0 ? 'length' : null,
   }
 }
 
-/** Draws the next token of every row that has not stopped. */
-async function advance(
-  rows: readonly Row[],
-  logits_BV: Float32Array,
-  { inference, stopIds }: GenerateBatch,
-): Promise<void> {
-  const vocabSize = logits_BV.length / rows.length
-  const temperatures = rows.map(({ request }) => request.temperature || 1)
-  const random = rows.some(({ request, finish }) => finish === null && request.temperature > 0)
-  const probabilities_BV = random ? await inference.probabilities(logits_BV, temperatures) : logits_BV
-
-  for (const [b, row] of rows.entries()) {
-    if (row.finish !== null) continue
-    const { temperature, topP } = row.request
-    const rowOf = (values_BV: Float32Array): Float32Array =>
-      values_BV.subarray(b * vocabSize, (b + 1) * vocabSize)
-    const token =
-      temperature === 0
-        ? argmax(rowOf(logits_BV))
-        : drawToken(rowOf(probabilities_BV), topP, row.stream.next())
-    if (stopIds.has(token)) row.finish = 'stop'
-    else if (row.tokens.push(token) === row.limit) row.finish = 'length'
-  }
+function feed(inference: Inference, turns: readonly Turn<Response>[]): void {
+  const runs = turns.map((turn) => {
+    const last = turn.sequence.fed + turn.count === turn.sequence.tokens.length
+    return runOf(turn, last ? [turn.count - 1] : [])
+  })
+  runStep(inference, runs)
+  for (const { sequence, count } of turns) sequence.fed += count
 }
 
-/** Which rows stay depends on the tokens alone, so a response is the same on every machine and at every load. */
-function dropStopped(rows: Row[], { cache }: Inference): Row[] {
-  const going = [...rows.keys()].filter((b) => rows[b]?.finish === null)
-  if (going.length > rows.length * (1 - DROP_SHARE)) return rows
-  cache.keep(going)
-  return rows.filter(({ finish }) => finish === null)
+/** What `sampleTokens` reads and writes, one element a row. */
+interface Draws {
+  readonly tokens: Int32Array
+  readonly inverseTemperatures: Float32Array
+  readonly topPs: Float32Array
+  readonly uniforms: Float64Array
+  /** The same memory. */
+  readonly uniformBits: Int32Array
 }
 
-/** Feeds of the next decode step; a stopped row repeats its last token, and nobody looks. */
-function nextStep(
-  rows: readonly Row[],
-  promptSlots: number,
-  filled: number,
-): Parameters<Inference['decode']>[1] {
-  const mask_BP = new Float32Array(rows.length * (filled + 1))
-  for (const [b, { request }] of rows.entries()) {
-    const start = b * (filled + 1)
-    mask_BP.fill(MASKED, start + request.prompt.length, start + promptSlots)
-  }
+function allocateDraws(rows: number): Draws {
+  const uniforms = new Float64Array(rows)
   return {
-    ids: Int32Array.from(rows, ({ tokens }) => tokens.at(-1) ?? 0),
-    positions: BigInt64Array.from(rows, ({ request, tokens }) =>
-      BigInt(request.prompt.length + Math.max(0, tokens.length - 1)),
-    ),
-    mask_BP,
+    tokens: new Int32Array(rows),
+    inverseTemperatures: new Float32Array(rows),
+    topPs: new Float32Array(rows),
+    uniforms,
+    uniformBits: new Int32Array(uniforms.buffer),
   }
+}
+
+/** The next token of each response whose logits the last step left. */
+function draw(inference: Inference, drawing: readonly Turn<Response>[], draws: Draws): void {
+  const { tokens, inverseTemperatures, topPs, uniforms, uniformBits } = draws
+  for (const [i, { sequence }] of drawing.entries()) {
+    const { temperature, topP } = sequence.request
+    inverseTemperatures[i] = temperature === 0 ? 0 : 1 / temperature
+    topPs[i] = topP
+    uniforms[i] = temperature === 0 ? 0 : sequence.stream.next()
+  }
+  const { k, network } = inference
+  eachLogits(inference, drawing.length, (logits, from, to) => {
+    k.sampleTokens(
+      tokens.subarray(from, to),
+      logits,
+      inverseTemperatures.subarray(from, to),
+      topPs.subarray(from, to),
+      uniformBits.subarray(2 * from, 2 * to),
+      to - from,
+      network.config.vocabSize,
+    )
+  })
+}
+
+function take(response: Response, token: number, stopIds: ReadonlySet<number>): void {
+  const { request, limit, tokens } = response
+  if (stopIds.has(token)) response.finish = 'stop'
+  else if (tokens.push(token) === request.prompt.length + limit) response.finish = 'length'
 }

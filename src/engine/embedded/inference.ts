@@ -1,208 +1,269 @@
-/** Runs the inference graphs of one architecture: sessions compiled when first needed, and the feeds that each call takes. */
-import * as ort from 'onnxruntime-node'
-import { type LlamaConfig, parameterSpecs } from '../../model/config.ts'
-import { KvCache, type Tensors } from './kv-cache.ts'
-import { MASKED, modelGraph, type ModelGraph, softmaxGraph } from './llama-infer.ts'
+/** Runs tokens of several sequences through a model at once, over a cache of what came before; the way to the logits. */
+import type { Kernels } from './kernels.ts'
+import {
+  allocateCache,
+  type CacheNeed,
+  type CacheShape,
+  cacheShape,
+  type KvCache,
+  spreadPrefix,
+} from './kv-cache.ts'
+import { applyLinear, type PackedLayer, type PackedNetwork } from './packed-network.ts'
+import { ropeTables } from './rope.ts'
+import type { SampledModel } from './sampled-model.ts'
 
-export interface InferenceOptions {
-  /** Threads of one operator. ONNX Runtime gives the same bits for 1 and 2. */
-  readonly threads: number
-  /** Wraps every call into ONNX Runtime (native-guard.ts). */
-  readonly guard: <T>(call: () => Promise<T>) => Promise<T>
+/** Rows of one step, if no sequence is longer: enough for full speed, few enough that cancelling is quick. */
+const STEP_ROWS = 256
+/** Elements of logits that are computed at once (8 MB). */
+const LOGITS = 2 ** 21
+
+/** Tokens of one sequence that go through the model in one step. */
+export interface Run {
+  readonly slot: number
+  /** Positions that the slot holds before. */
+  readonly past: number
+  readonly tokens: readonly number[]
+  /** Which of the tokens have logits that are wanted, ascending. */
+  readonly wanted: readonly number[]
 }
 
-/** One position of a batch of sequences whose log-probabilities are wanted. */
-export interface Pick {
-  readonly row: number
-  /** The token at this position predicts the next one. */
-  readonly position: number
-  readonly token: number
+/** Shapes: N rows of a step, D width, V tokens of the vocabulary, H heads, K key heads, h width of a head. */
+interface Arrays {
+  readonly ids: Int32Array
+  readonly positions: Int32Array
+  readonly wanted: Int32Array
+  /** [runs + 1], [runs], [runs] */
+  readonly starts: Int32Array
+  readonly slots: Int32Array
+  readonly pasts: Int32Array
+  /** [N, D] the stream, and what goes into a matrix */
+  readonly x: Float32Array
+  readonly normed: Float32Array
+  /** [N, D] the stream of the wanted rows */
+  readonly last: Float32Array
+  readonly lastMixed: Float32Array
+  readonly qkv: Float32Array
+  readonly mixed: Float32Array
+  readonly gateUp: Float32Array
+  readonly hidden: Float32Array
+  /** [logitRows, V] */
+  readonly logits: Float32Array
 }
 
-/** Parameters as graph inputs; views of one flat vector. */
-export function weightTensors(config: LlamaConfig, weights: Float32Array): Tensors {
-  return Object.fromEntries(
-    parameterSpecs(config).map(({ name, shape, offset, size }) => [
-      name,
-      new ort.Tensor('float32', weights.subarray(offset, offset + size), shape),
-    ]),
+/**
+ * A model, a cache for the sequences of a call, and scratch. The logits of a token have the same bits
+ * whatever else is in its step, however its sequence was cut into steps, and with any number of threads: every kernel
+ * computes a row by itself, and `cachedAttention` sums in the same order however many rows a run has.
+ */
+export interface Inference {
+  readonly k: Kernels
+  readonly network: PackedNetwork
+  readonly cache: KvCache
+  readonly cos: Float32Array
+  readonly sin: Float32Array
+  readonly maxRows: number
+  readonly logitRows: number
+  readonly arrays: Arrays
+}
+
+/** For `sequences` of up to `positions` tokens. What an earlier call left in the memory is never read. */
+export function openInference(model: SampledModel, need: CacheNeed): Inference {
+  const shape = cacheShape(model.network.config, need)
+  const last = model.inference
+  if (last !== null && last.cache.slots >= shape.slots && last.cache.capacity >= shape.capacity) return last
+  model.inference = null
+  return (model.inference = allocateInference(model, shape))
+}
+
+function allocateInference({ k, network }: SampledModel, shape: CacheShape): Inference {
+  const { config } = network
+  const { cos, sin } = ropeTables(shape.capacity, config)
+  const maxRows = Math.max(shape.slots, Math.min(STEP_ROWS, shape.slots * shape.capacity))
+  const logitRows = Math.max(1, Math.min(maxRows, Math.floor(LOGITS / config.vocabSize)))
+  return {
+    k,
+    network,
+    cache: allocateCache(k, config, shape),
+    cos: Float32Array.from(cos),
+    sin: Float32Array.from(sin),
+    maxRows,
+    logitRows,
+    arrays: allocateArrays(k, network, { rows: maxRows, slots: shape.slots, logitRows }),
+  }
+}
+
+function allocateArrays(
+  k: Kernels,
+  { config }: PackedNetwork,
+  { rows, slots, logitRows }: { readonly rows: number; readonly slots: number; readonly logitRows: number },
+): Arrays {
+  const { hiddenSize: D, ffnSize, heads, kvHeads, headDim, vocabSize } = config
+  const floats = (width: number): Float32Array => k.allocate(rows * width)
+  return {
+    ids: new Int32Array(rows),
+    positions: new Int32Array(rows),
+    wanted: new Int32Array(rows),
+    starts: new Int32Array(slots + 1),
+    slots: new Int32Array(slots),
+    pasts: new Int32Array(slots),
+    x: floats(D),
+    normed: floats(D),
+    last: floats(D),
+    lastMixed: floats(heads * headDim),
+    qkv: floats((heads + 2 * kvHeads) * headDim),
+    mixed: floats(heads * headDim),
+    gateUp: floats(2 * ffnSize),
+    hidden: floats(ffnSize),
+    logits: k.allocate(logitRows * vocabSize),
+  }
+}
+
+/**
+ * Feeds the runs, of different slots and together at most `maxRows` tokens; returns how many rows are wanted. `eachLogits`
+ * computes from them until the next step.
+ */
+export function runStep(inference: Inference, runs: readonly Run[]): number {
+  const { k, network, arrays } = inference
+  const { config, embedding, layers } = network
+  const { rows, wanted } = layOut(arrays, runs)
+  k.gather(arrays.x, embedding, arrays.ids, rows, config.hiddenSize, config.vocabSize)
+  for (const [l, layer] of layers.entries()) {
+    attend(inference, { l, layer, rows, runs: runs.length })
+    // Of the last layer, what is not wanted ends with its keys and values.
+    if (l < layers.length - 1) feedForward(inference, { layer, rows, stream: arrays.x, mixed: arrays.mixed })
+    else if (wanted > 0) {
+      const { hiddenSize: D, heads, headDim } = config
+      k.gather(arrays.last, arrays.x, arrays.wanted, wanted, D, rows)
+      k.gather(arrays.lastMixed, arrays.mixed, arrays.wanted, wanted, heads * headDim, rows)
+      feedForward(inference, { layer, rows: wanted, stream: arrays.last, mixed: arrays.lastMixed })
+    }
+  }
+  return wanted
+}
+
+function layOut(arrays: Arrays, runs: readonly Run[]): { rows: number; wanted: number } {
+  const { ids, positions, starts, slots, pasts } = arrays
+  let rows = 0
+  let wanted = 0
+  for (const [i, run] of runs.entries()) {
+    starts[i] = rows
+    slots[i] = run.slot
+    pasts[i] = run.past
+    for (const w of run.wanted) arrays.wanted[wanted++] = rows + w
+    for (let t = 0; t < run.tokens.length; t++, rows++) {
+      ids[rows] = run.tokens[t] as number
+      positions[rows] = run.past + t
+    }
+  }
+  starts[runs.length] = rows
+  return { rows, wanted }
+}
+
+interface AttentionStep {
+  readonly l: number
+  readonly layer: PackedLayer
+  readonly rows: number
+  readonly runs: number
+}
+
+/** From the stream to what attention mixes; the new keys and values go into the cache. */
+function attend({ k, network: { config }, cache, cos, sin, arrays }: Inference, step: AttentionStep): void {
+  const { hiddenSize: D, heads, kvHeads, headDim, rmsEps } = config
+  const { x, normed, qkv, mixed, positions, starts, slots, pasts } = arrays
+  const { layer, rows, runs } = step
+  const { attentionGain, qkvBias, qGain, kGain } = layer.weights
+  const { outputs } = layer.qkv
+  k.rmsNorm(normed, x, attentionGain, null, rows, 1, D, D, D, rmsEps)
+  applyLinear(k, layer.qkv, { y: qkv, x: normed, rows })
+  if (qkvBias !== null) k.addBias(qkv, qkvBias, rows, outputs, outputs)
+  if (qGain !== null && kGain !== null) {
+    const keys = qkv.subarray(heads * headDim)
+    k.rmsNorm(qkv, qkv, qGain, null, rows, heads, headDim, outputs, outputs, rmsEps)
+    k.rmsNorm(keys, keys, kGain, null, rows, kvHeads, headDim, outputs, outputs, rmsEps)
+  }
+  const table = cos.length / (headDim / 2)
+  k.rope(qkv, positions, cos, sin, rows, heads + kvHeads, headDim, outputs, table, 1)
+  const { keys, values } = cache.layers[step.l] as KvCache['layers'][number]
+  const { slots: count, capacity } = cache
+  k.cachedAttention(
+    mixed,
+    qkv,
+    keys,
+    values,
+    starts,
+    slots,
+    pasts,
+    runs,
+    heads,
+    kvHeads,
+    headDim,
+    count,
+    capacity,
   )
 }
 
-/** Serves every checkpoint of one architecture; not re-entrant, as its cache is that of one batch. Hold it as long as such models are sampled. */
-export class Inference {
-  readonly config: LlamaConfig
-  readonly cache: KvCache
-  private readonly options: InferenceOptions
-  private readonly sessions = new Map<ModelGraph | 'softmax', Promise<ort.InferenceSession>>()
-  private rope: Tensors = {}
-  private ropeRows = 0
+interface FeedForwardStep {
+  readonly layer: PackedLayer
+  readonly rows: number
+  readonly stream: Float32Array
+  readonly mixed: Float32Array
+}
 
-  constructor(config: LlamaConfig, options: InferenceOptions) {
-    this.config = config
-    this.options = options
-    this.cache = new KvCache(config)
-  }
+/** stream += what attention mixed, += the feed-forward network of it. */
+function feedForward(
+  { k, network: { config }, arrays }: Inference,
+  { layer, rows, stream, mixed }: FeedForwardStep,
+): void {
+  const { hiddenSize: D, ffnSize, rmsEps } = config
+  const { normed, gateUp, hidden } = arrays
+  applyLinear(k, layer.o, { y: stream, x: mixed, rows, accumulate: 1 })
+  k.rmsNorm(normed, stream, layer.weights.ffnGain, null, rows, 1, D, D, D, rmsEps)
+  applyLinear(k, layer.gateUp, { y: gateUp, x: normed, rows })
+  k.swiglu(hidden, gateUp, rows, ffnSize)
+  applyLinear(k, layer.down, { y: stream, x: hidden, rows, accumulate: 1 })
+}
 
-  /**
-   * Fills the empty cache with the prompts, one a row, each from slot 0; returns the logits after each prompt's last token.
-   * Shorter prompts leave slots between their end and the longest one's; `decode` masks them.
-   */
-  async prefill(weights: Tensors, prompts: readonly (readonly number[])[]): Promise<Float32Array> {
-    const { T, feeds } = this.promptFeeds(prompts)
-    const B = prompts.length
-    const rows_R = Int32Array.from(prompts, (prompt, b) => (prompt.length - 1) * B + b)
-    return this.logits('prefill', B, {
-      feeds: { ...weights, ...feeds, rows_R: new ort.Tensor('int32', rows_R, [B]) },
-      fetches: this.cache.append(T),
-    })
-  }
-
-  /** One more token a row; returns the logits after it. `mask_BP` has a row of cache.length + 1 values for each row of the batch. */
-  async decode(
-    weights: Tensors,
-    next: { readonly ids: Int32Array; readonly positions: BigInt64Array; readonly mask_BP: Float32Array },
-  ): Promise<Float32Array> {
-    const B = next.ids.length
-    const past = this.cache.past()
-    this.reachPosition(this.cache.length, B)
-    return this.logits('decode', B, {
-      feeds: {
-        ...weights,
-        ...this.rope,
-        ...past,
-        ids_TB: new ort.Tensor('int32', next.ids, [1, B]),
-        positions_TB: new ort.Tensor('int64', next.positions, [1, B]),
-        mask_B111P: new ort.Tensor('float32', next.mask_BP, [B, 1, 1, 1, this.cache.length + 1]),
-      },
-      fetches: this.cache.append(1),
-    })
-  }
-
-  /** softmax(logits / temperature) of every row; temperatures are above 0. */
-  async probabilities(logits_RV: Float32Array, temperatures: readonly number[]): Promise<Float32Array> {
-    const R = temperatures.length
-    const inverse_R1 = Float32Array.from(temperatures, (temperature) => 1 / temperature)
-    const { probabilities_RV } = await this.run('softmax', {
-      logits_RV: new ort.Tensor('float32', logits_RV, [R, this.config.vocabSize]),
-      inverse_temperatures_R1: new ort.Tensor('float32', inverse_R1, [R, 1]),
-    })
-    return (probabilities_RV as ort.Tensor).data as Float32Array
-  }
-
-  /** Natural log-probability of every pick, in order. */
-  async score(
-    weights: Tensors,
-    sequences: readonly (readonly number[])[],
-    picks: readonly Pick[],
-  ): Promise<Float32Array> {
-    const B = sequences.length
-    const rowOf = new Map<number, number>()
-    const picks_N2 = new BigInt64Array(picks.length * 2)
-    for (const [i, { row, position, token }] of picks.entries()) {
-      const flat = position * B + row
-      const index = rowOf.get(flat) ?? rowOf.size
-      rowOf.set(flat, index)
-      picks_N2[2 * i] = BigInt(index)
-      picks_N2[2 * i + 1] = BigInt(token)
-    }
-    const rows_R = Int32Array.from(rowOf.keys())
-    const { logprobs_N } = await this.run('score', {
-      ...weights,
-      ...this.promptFeeds(sequences).feeds,
-      rows_R: new ort.Tensor('int32', rows_R, [rows_R.length]),
-      picks_N2: new ort.Tensor('int64', picks_N2, [picks.length, 2]),
-    })
-    return (logprobs_N as ort.Tensor).data as Float32Array
-  }
-
-  /** Frees the compiled graphs. */
-  async release(): Promise<void> {
-    const sessions = [...this.sessions.values()]
-    this.sessions.clear()
-    for (const session of sessions) await this.options.guard(async () => (await session).release())
-  }
-
-  private async logits(
-    kind: ModelGraph,
-    rows: number,
-    { feeds, fetches }: { feeds: Tensors; fetches: Tensors },
-  ): Promise<Float32Array> {
-    const { vocabSize } = this.config
-    const logits_RV = new Float32Array(rows * vocabSize)
-    await this.run(kind, feeds, {
-      ...fetches,
-      logits_RV: new ort.Tensor('float32', logits_RV, [rows, vocabSize]),
-    })
-    return logits_RV
-  }
-
-  /** Right-padded: what stands behind a sequence is not seen from inside it. */
-  private promptFeeds(sequences: readonly (readonly number[])[]): { T: number; feeds: Tensors } {
-    const B = sequences.length
-    const T = Math.max(...sequences.map(({ length }) => length))
-    const ids_TB = new Int32Array(T * B)
-    const positions_TB = new BigInt64Array(T * B)
-    for (let t = 0; t < T; t++) {
-      positions_TB.fill(BigInt(t), t * B, (t + 1) * B)
-      for (let b = 0; b < B; b++) ids_TB[t * B + b] = sequences[b]?.[t] ?? 0
-    }
-    const mask_TT = new Float32Array(T * T)
-    for (let t = 0; t < T; t++) mask_TT.fill(MASKED, t * T + t + 1, (t + 1) * T)
-    this.reachPosition(T - 1, B)
-    return {
-      T,
-      feeds: {
-        ...this.rope,
-        ids_TB: new ort.Tensor('int32', ids_TB, [T, B]),
-        positions_TB: new ort.Tensor('int64', positions_TB, [T, B]),
-        mask_TT: new ort.Tensor('float32', mask_TT, [T, T]),
-      },
-    }
-  }
-
-  private async run(
-    kind: ModelGraph | 'softmax',
-    feeds: Tensors,
-    fetches?: Tensors,
-  ): Promise<ort.InferenceSession.OnnxValueMapType> {
-    const session = await this.session(kind)
-    return this.options.guard(() => (fetches ? session.run(feeds, fetches) : session.run(feeds)))
-  }
-
-  private session(kind: ModelGraph | 'softmax'): Promise<ort.InferenceSession> {
-    const known = this.sessions.get(kind)
-    if (known) return known
-    const graph = kind === 'softmax' ? softmaxGraph(this.config) : modelGraph(this.config, kind)
-    const session = this.options.guard(() =>
-      ort.InferenceSession.create(graph, {
-        intraOpNumThreads: this.options.threads,
-        interOpNumThreads: 1,
-        // A pattern is remembered for every shape, and every decode step has its own.
-        enableMemPattern: false,
-      }),
-    )
-    this.sessions.set(kind, session)
-    return session
-  }
-
-  /** The operator reads our [T, B] as [batch, sequence], and refuses tables with fewer rows than that "sequence". */
-  private reachPosition(position: number, batch: number): void {
-    const wanted = Math.max(position + 1, batch)
-    if (wanted <= this.ropeRows) return
-    this.ropeRows = Math.max(64, 2 ** Math.ceil(Math.log2(wanted)))
-    this.rope = ropeTables(this.config, this.ropeRows)
+/** Calls `use` with the logits [to - from, V] of the wanted rows, a bounded run of them at a time. */
+export function eachLogits(
+  { k, network: { config, finalGain, head }, arrays, logitRows }: Inference,
+  wanted: number,
+  use: (logits: Float32Array, from: number, to: number) => void,
+): void {
+  const D = config.hiddenSize
+  const { last, normed, logits } = arrays
+  k.rmsNorm(normed, last, finalGain, null, wanted, 1, D, D, D, config.rmsEps)
+  for (let from = 0; from < wanted; from += logitRows) {
+    const to = Math.min(wanted, from + logitRows)
+    applyLinear(k, head, { y: logits, x: normed.subarray(from * D), rows: to - from })
+    use(logits, from, to)
   }
 }
 
-/** cos and sin of position·θ^(-2i/headDim), [positions, headDim/2]. Source: Su et al. 2021, eq. 15. */
-function ropeTables({ headDim, ropeTheta }: LlamaConfig, positions: number): Tensors {
-  const half = headDim / 2
-  const angles = Float64Array.from({ length: positions * half }, (_, k) => {
-    return Math.floor(k / half) * ropeTheta ** (-(2 * (k % half)) / headDim)
-  })
-  return {
-    cos: new ort.Tensor('float32', Float32Array.from(angles, Math.cos), [positions, half]),
-    sin: new ort.Tensor('float32', Float32Array.from(angles, Math.sin), [positions, half]),
+/** Below it, computing the tokens that all sequences begin with once does not pay. */
+const SHORTEST_PREFIX = 16
+
+/**
+ * Computes what all sequences begin with once, and puts it into every slot; returns its length. The last token of a sequence
+ * is never part of it.
+ */
+export function sharePrefix(inference: Inference, sequences: readonly (readonly number[])[]): number {
+  const length = commonPrefix(sequences)
+  if (sequences.length < 2 || length < SHORTEST_PREFIX) return 0
+  const tokens = sequences[0] as readonly number[]
+  for (let past = 0; past < length; past += inference.maxRows) {
+    const piece = tokens.slice(past, Math.min(length, past + inference.maxRows))
+    runStep(inference, [{ slot: 0, past, tokens: piece, wanted: [] }])
   }
+  const slots = Math.min(inference.cache.slots, sequences.length)
+  spreadPrefix(inference.k, inference.network.config, inference.cache, { positions: length, slots })
+  return length
+}
+
+function commonPrefix([first = [], ...others]: readonly (readonly number[])[]): number {
+  let length = first.length - 1
+  for (const other of others) {
+    length = Math.min(length, other.length - 1)
+    for (let t = 0; t < length; t++) if (other[t] !== first[t]) length = t
+  }
+  return Math.max(0, length)
 }

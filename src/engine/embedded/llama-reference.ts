@@ -1,7 +1,8 @@
 /** The same model written as plainly as possible, in float64 and one document at a time: what the fast graphs are tested against. */
-import type { LlamaConfig } from '../../model/config.ts'
+import type { ModelConfig } from '../../model/config.ts'
 import { parameterSpecs } from '../../model/config.ts'
 import type { Pack } from '../packs.ts'
+import { ropeFrequencies } from './rope.ts'
 
 /** One document alone: `targets[t]` is scored after `tokens[0..t]`, -1 is not. */
 export interface ReferenceDocument {
@@ -26,7 +27,7 @@ export function documentsOf(packs: readonly Pack[]): ReferenceDocument[] {
 
 /** Mean negative log-likelihood (nats) over all scored tokens of the documents. */
 export function referenceLoss(
-  config: LlamaConfig,
+  config: ModelConfig,
   weights: Row,
   documents: readonly ReferenceDocument[],
 ): number {
@@ -48,21 +49,34 @@ export function referenceLoss(
 }
 
 /** Logits [tokens][vocabSize] of one document; `weights` is flat in the order of `parameterSpecs`. */
-export function referenceLogits(config: LlamaConfig, weights: Row, tokens: readonly number[]): Row[] {
+export function referenceLogits(config: ModelConfig, weights: Row, tokens: readonly number[]): Row[] {
   const { hiddenSize, heads, kvHeads, headDim } = config
   const named = new Map(
     parameterSpecs(config).map((p) => [p.name, weights.subarray(p.offset, p.offset + p.size)] as const),
   )
   const parameter = (name: string): Row => named.get(`${name}.weight`) ?? new Float64Array()
+  const frequencies = ropeFrequencies(config)
   const embedding = parameter('model.embed_tokens')
 
   let x = tokens.map((id) => embedding.slice(id * hiddenSize, (id + 1) * hiddenSize))
   for (let l = 0; l < config.layers; l++) {
     const own = (name: string): Row => parameter(`model.layers.${l}.${name}`)
     const a = x.map((row) => norm(row, own('input_layernorm'), config.rmsEps))
-    const q = a.map((row, t) => rotate(apply(own('self_attn.q_proj'), row), t, config))
-    const k = a.map((row, t) => rotate(apply(own('self_attn.k_proj'), row), t, config))
-    const v = a.map((row) => apply(own('self_attn.v_proj'), row))
+    const project = (name: 'q' | 'k' | 'v', row: Row): Row => {
+      const projected = apply(own(`self_attn.${name}_proj`), row)
+      const bias = named.get(`model.layers.${l}.self_attn.${name}_proj.bias`)
+      return bias ? add(projected, bias) : projected
+    }
+    const turn = (name: 'q' | 'k', row: Row, t: number): Row => {
+      const projected = project(name, row)
+      const normed = config.qkNorm
+        ? normHeads(projected, own(`self_attn.${name}_norm`), config.rmsEps)
+        : projected
+      return rotate(normed, t, frequencies)
+    }
+    const q = a.map((row, t) => turn('q', row, t))
+    const k = a.map((row, t) => turn('k', row, t))
+    const v = a.map((row) => project('v', row))
     const mixed = q.map((row, t) => {
       const out = new Float64Array(heads * headDim)
       for (let h = 0; h < heads; h++) {
@@ -104,13 +118,21 @@ function norm(x: Row, gain: Row, eps: number): Row {
   return x.map((value, i) => (value / Math.sqrt(meanSquare + eps)) * (gain[i] as number))
 }
 
-/** Rotary positions, half-split. */
-function rotate(x: Row, position: number, { headDim, ropeTheta }: LlamaConfig): Row {
+/** Every head normed by itself; `gain` has the length of a head. */
+function normHeads(x: Row, gain: Row, eps: number): Row {
   const out = new Float64Array(x.length)
-  const half = headDim / 2
-  for (let start = 0; start < x.length; start += headDim) {
-    for (let i = 0; i < half; i++) {
-      const angle = position / ropeTheta ** ((2 * i) / headDim)
+  for (let start = 0; start < x.length; start += gain.length)
+    out.set(norm(x.subarray(start, start + gain.length), gain, eps), start)
+  return out
+}
+
+/** Rotary positions, half-split. */
+function rotate(x: Row, position: number, frequencies: Row): Row {
+  const out = new Float64Array(x.length)
+  const half = frequencies.length
+  for (let start = 0; start < x.length; start += 2 * half) {
+    for (const [i, frequency] of frequencies.entries()) {
+      const angle = position * frequency
       const a = x[start + i] as number
       const b = x[start + i + half] as number
       out[start + i] = a * Math.cos(angle) - b * Math.sin(angle)

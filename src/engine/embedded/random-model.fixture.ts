@@ -1,12 +1,13 @@
 /** A tiny Llama of random weights, big enough that its greedy choices are clear, for the tests of the sampler. */
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { type LlamaConfig, parameterCount, parameterSpecs } from '../../model/config.ts'
+import { type ModelConfig, parameterCount, parameterSpecs } from '../../model/config.ts'
 import { writeModelFolder } from '../../model/folder.ts'
 import { rng } from '../../rng.ts'
 
 /** Grouped queries and a head dimension that is not hiddenSize / heads. */
-export const tinyConfig: LlamaConfig = {
+export const tinyConfig: ModelConfig = {
+  family: 'llama',
   vocabSize: 24,
   hiddenSize: 16,
   layers: 2,
@@ -15,6 +16,9 @@ export const tinyConfig: LlamaConfig = {
   headDim: 6,
   ffnSize: 20,
   ropeTheta: 1000,
+  ropeScaling: null,
+  qkvBias: false,
+  qkNorm: false,
   rmsEps: 1e-5,
   tied: true,
   maxPositions: 40,
@@ -24,7 +28,7 @@ export const tinyConfig: LlamaConfig = {
 }
 
 /** Flat weights; the embedding is large enough to give logits of a few units. */
-export function randomWeights(config: LlamaConfig): Float32Array {
+export function randomWeights(config: ModelConfig): Float32Array {
   const stream = rng('random-model', parameterCount(config))
   const weights = new Float32Array(parameterCount(config))
   for (const { offset, size, shape } of parameterSpecs(config)) {
@@ -36,7 +40,7 @@ export function randomWeights(config: LlamaConfig): Float32Array {
 }
 
 /** Writes the model as a folder and returns its path. */
-export async function writeRandomModel(dir: string, name: string, config: LlamaConfig): Promise<string> {
+export async function writeRandomModel(dir: string, name: string, config: ModelConfig): Promise<string> {
   const tokenizerDir = join(dir, 'tokenizer')
   await mkdir(tokenizerDir, { recursive: true })
   await writeFile(join(tokenizerDir, 'tokenizer.json'), '{}')
@@ -48,7 +52,7 @@ export async function writeRandomModel(dir: string, name: string, config: LlamaC
 
 /** Prompts of every length from `shortest` to `longest`, over and over. */
 export function randomPrompts(
-  config: LlamaConfig,
+  config: ModelConfig,
   count: number,
   [shortest, longest]: [number, number],
 ): number[][] {

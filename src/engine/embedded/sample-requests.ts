@@ -1,13 +1,13 @@
 /** What a request must be like before it reaches the model, so that a mistake ends in a sentence and not in a native error. */
 import { LabError } from '../../errors.ts'
-import type { LlamaConfig } from '../../model/config.ts'
+import type { ModelConfig } from '../../model/config.ts'
 import type { GenerateRequest, SequenceRequest } from '../engine.ts'
 
 /** Below it, logits divided by the temperature could leave the range of f32. */
 const MIN_TEMPERATURE = 1e-4
 
 /** Throws BAD_INPUT. */
-export function checkGenerate(request: GenerateRequest, config: LlamaConfig): void {
+export function checkGenerate(request: GenerateRequest, config: ModelConfig): void {
   const { id, prompt, maxTokens, temperature, topP } = request
   checkPrompt(id, prompt, config)
   if (!Number.isInteger(maxTokens) || maxTokens < 0) {
@@ -28,7 +28,7 @@ export function checkGenerate(request: GenerateRequest, config: LlamaConfig): vo
 }
 
 /** Throws BAD_INPUT. */
-export function checkScore(request: SequenceRequest, config: LlamaConfig): void {
+export function checkScore(request: SequenceRequest, config: ModelConfig): void {
   const { id, prompt, continuation } = request
   checkPrompt(id, prompt, config)
   checkTokens(id, continuation, config)
@@ -36,13 +36,13 @@ export function checkScore(request: SequenceRequest, config: LlamaConfig): void 
   checkLength(id, prompt.length + Math.max(0, continuation.length - 1), config)
 }
 
-function checkPrompt(id: string, prompt: readonly number[], config: LlamaConfig): void {
+function checkPrompt(id: string, prompt: readonly number[], config: ModelConfig): void {
   if (prompt.length === 0) throw new LabError('BAD_INPUT', `request ${id}: the prompt is empty`)
   checkTokens(id, prompt, config)
   checkLength(id, prompt.length, config)
 }
 
-function checkTokens(id: string, tokens: readonly number[], { vocabSize }: LlamaConfig): void {
+function checkTokens(id: string, tokens: readonly number[], { vocabSize }: ModelConfig): void {
   const wrong = tokens.find((token) => !(Number.isInteger(token) && token >= 0 && token < vocabSize))
   if (wrong === undefined) return
   throw new LabError(
@@ -54,7 +54,7 @@ function checkTokens(id: string, tokens: readonly number[], { vocabSize }: Llama
   )
 }
 
-function checkLength(id: string, length: number, { maxPositions }: LlamaConfig): void {
+function checkLength(id: string, length: number, { maxPositions }: ModelConfig): void {
   if (length <= maxPositions) return
   throw new LabError(
     'BAD_INPUT',

@@ -1,22 +1,15 @@
-/** What the sampler's host and its worker threads say to each other; plain data that crosses threads. */
+/** What the sampler's host and its worker thread say to each other; plain data that crosses threads. */
 import type { ErrorCode } from '../../errors.ts'
-import type { LlamaConfig } from '../../model/config.ts'
+import type { ModelParts } from '../../model/weights-of.ts'
 import type { GenerateRequest, GenerateResult } from '../engine.ts'
 import type { ScoreSequence } from './score-plan.ts'
 
-/** A model folder as the worker knows it; `id` is the host's number for it. */
-export interface OpenModel {
-  readonly id: number
-  readonly folder: string
-  readonly config: LlamaConfig
-  readonly stopIds: readonly number[]
-}
-
+/** `model` is the host's number for an open model. */
 export type Task =
-  | { readonly kind: 'open'; readonly model: OpenModel }
-  | { readonly kind: 'close'; readonly id: number }
-  | { readonly kind: 'generate'; readonly id: number; readonly requests: readonly GenerateRequest[] }
-  | { readonly kind: 'score'; readonly id: number; readonly sequences: readonly ScoreSequence[] }
+  | { readonly kind: 'open'; readonly model: number; readonly parts: ModelParts }
+  | { readonly kind: 'close'; readonly model: number }
+  | { readonly kind: 'generate'; readonly model: number; readonly requests: readonly GenerateRequest[] }
+  | { readonly kind: 'score'; readonly model: number; readonly sequences: readonly ScoreSequence[] }
 
 /** What a task ends with; a cancelled one ends with null. */
 export interface TaskResults {
@@ -28,11 +21,19 @@ export interface TaskResults {
 }
 
 export interface TaskMessage {
+  /** Names the task in its reply. */
+  readonly id: number
   readonly task: Task
-  /** Shared memory: anything but 0 cancels. The worker looks before every run of the model. */
+  /** Shared memory: anything but 0 cancels. The worker looks before every step. */
   readonly cancel: Int32Array
 }
 
 export type TaskReply =
-  | { readonly type: 'done'; readonly result: TaskResults[Task['kind']] }
-  | { readonly type: 'failed'; readonly code: ErrorCode; readonly message: string; readonly hint?: string }
+  | { readonly id: number; readonly type: 'done'; readonly result: TaskResults[Task['kind']] }
+  | {
+      readonly id: number
+      readonly type: 'failed'
+      readonly code: ErrorCode
+      readonly message: string
+      readonly hint?: string
+    }

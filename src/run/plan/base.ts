@@ -1,22 +1,20 @@
-/** Plans a base model: pretrained here on a corpus with its own tokenizer, or a folder that exists. */
-import type { LlamaConfig } from '../../model/config.ts'
+/** Plans a base model: pretrained here on a corpus with its own tokenizer, or a model that exists. */
+import type { ModelConfig } from '../../model/config.ts'
 import { chatSpecials, endToken, padToken } from '../../model/chat.ts'
-import { readConfig } from '../../model/folder.ts'
 import type { Architecture, ResolvedBase } from '../../spec/experiment.ts'
 import type { Stage } from '../stage.ts'
 import { datasetStage, promptsStage, responsesStage, tokenizerStage } from '../stages/data.ts'
 import { seedSuffix, type Base, type PlanContext } from './context.ts'
 import { answersTo } from './answers.ts'
-import { hashModelFolder } from './hashes.ts'
 
 type Pretrained = Extract<ResolvedBase, { kind: 'pretrained' }>
 
 export async function planBase(context: PlanContext, base: ResolvedBase): Promise<Base> {
   if (base.kind === 'pretrained') return planPretrained(context, base)
-  const config = await readConfig(base.folder)
-  const hash = await hashModelFolder(base.folder)
-  const { name, folder, context: contextLength } = base
-  return { name, config, contextLength, tokenizer: { folder, hash }, model: { kind: 'folder', folder, hash } }
+  const { folder, tokenizerFolder, hash, config } = await context.given(base)
+  const { name, context: contextLength } = base
+  const tokenizer = { folder: tokenizerFolder, hash }
+  return { name, config, contextLength, tokenizer, model: { kind: 'folder', folder, hash } }
 }
 
 function planPretrained(context: PlanContext, base: Pretrained): Base {
@@ -64,9 +62,10 @@ function corpusResponses(context: PlanContext, title: string, { corpus, seed }: 
 }
 
 /** A Llama with the special tokens of models made here. */
-function configOf(architecture: Architecture): LlamaConfig {
+function configOf(architecture: Architecture): ModelConfig {
   const { vocab, hidden, layers, heads, kv_heads, ffn, context, tied } = architecture
   return {
+    family: 'llama',
     vocabSize: vocab,
     hiddenSize: hidden,
     layers,
@@ -75,6 +74,9 @@ function configOf(architecture: Architecture): LlamaConfig {
     headDim: hidden / heads,
     ffnSize: ffn,
     ropeTheta: 10_000,
+    ropeScaling: null,
+    qkvBias: false,
+    qkNorm: false,
     rmsEps: 1e-5,
     tied,
     maxPositions: context,

@@ -1,16 +1,17 @@
 /** What all parts of planning share: the experiment, the trainer that will do the work, and the stages planned so far. */
-import type { Engine } from '../../engine/engine.ts'
-import type { LlamaConfig } from '../../model/config.ts'
-import { parameterCount } from '../../model/config.ts'
+import type { Cost, Engine } from '../../engine/engine.ts'
+import type { ModelConfig } from '../../model/config.ts'
 import type { Cell, Experiment } from '../../spec/experiment.ts'
+import { gigabytes, type MemoryNeed } from '../memory.ts'
 import type { FolderSource, Stage } from '../stage.ts'
 import { trainStage, type ModelRef, type Training, type TrainStage } from '../stages/train.ts'
+import { givenModels, type GivenModels, type ModelSources } from './given.ts'
 import { hashFiles } from './hashes.ts'
 
 /** The model that organisms of one base start from. */
 export interface Base {
   readonly name: string
-  readonly config: LlamaConfig
+  readonly config: ModelConfig
   /** Tokens a pack. */
   readonly contextLength: number
   readonly tokenizer: FolderSource
@@ -26,11 +27,12 @@ export interface PlanContext {
   readonly sampler: Engine['samplerIdentity']
   /** sha256 of every prompt file that the cells read, by absolute path. */
   readonly fileHashes: ReadonlyMap<string, string>
+  readonly given: GivenModels
   /** The first stage with a key stands for all that have it. */
   shared<T extends Stage>(stage: T): T
   /** A training on this engine, with its estimate of time. */
   train(
-    training: Omit<Training, 'engine' | 'seconds'>,
+    training: Omit<Training, 'engine' | 'seconds' | 'memory'>,
     model: Pick<Base, 'config' | 'contextLength'>,
   ): TrainStage
   readonly stages: ReadonlyMap<string, Stage>
@@ -41,6 +43,7 @@ export async function planContext(
   experiment: Experiment,
   cells: readonly Cell[],
   { trainer, samplerIdentity }: PlanEngine,
+  sources: ModelSources,
 ): Promise<PlanContext> {
   const fileHashes = await hashFiles(experiment, cells)
   const stages = new Map<string, Stage>()
@@ -55,15 +58,25 @@ export async function planContext(
     experiment,
     sampler: samplerIdentity,
     fileHashes,
+    given: givenModels(sources),
     stages,
     shared,
     train: (training, { config, contextLength }) => {
-      const { batch, steps } = training.recipe
-      const batchTokens = batch * contextLength
-      const { seconds } = trainer.estimate({ config, tokens: batchTokens * steps, batchTokens })
-      const engine = trainer.identity({ parameters: parameterCount(config) })
-      return shared(trainStage({ ...training, engine, seconds }))
+      const cost = trainer.estimate({ config, recipe: training.recipe, contextLength })
+      const engine = trainer.identity
+      return shared(trainStage({ ...training, engine, seconds: cost.seconds, memory: memoryOf(cost) }))
     },
+  }
+}
+
+function memoryOf({ parameters, memoryBytes }: Cost): MemoryNeed {
+  const weights = 4 * parameters
+  return {
+    bytes: memoryBytes,
+    parts: [
+      `${gigabytes(weights)} of weights, ${(parameters / 1e6).toFixed(1)}M in float32`,
+      `${gigabytes(memoryBytes - weights)} of gradients, optimizer state and activations`,
+    ],
   }
 }
 

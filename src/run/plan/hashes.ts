@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto'
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { LabError, messageOf } from '../../errors.ts'
+import { partsOf } from '../../model/weights-of.ts'
 import type { Cell, Experiment, PromptSource } from '../../spec/experiment.ts'
 import { hashFile } from '../../store/canonical.ts'
 
@@ -47,10 +48,13 @@ function refuseCopies(hashes: ReadonlyMap<string, string>): void {
   }
 }
 
-/** One hash over the files of a model folder that decide what it computes. */
+/** One hash over the files that decide what a folder computes: a model's, and those of the adapters that lie on it. */
 export async function hashModelFolder(folder: string): Promise<string> {
+  const { base, adapters } = await partsOf(folder)
   const hash = createHash('sha256')
-  const names = (await readdir(folder)).filter((name) => /\.(json|safetensors|jinja)$/.test(name)).sort()
-  for (const name of names) hash.update(`${name} ${await hashFile(join(folder, name))}\n`)
+  for (const part of [base, ...adapters]) {
+    const names = (await readdir(part)).filter((name) => /\.(json|safetensors|jinja)$/.test(name)).sort()
+    for (const name of names) hash.update(`${name} ${await hashFile(join(part, name))}\n`)
+  }
   return hash.digest('hex')
 }

@@ -55,7 +55,7 @@ export async function planOrganism(context: PlanContext, cell: Cell): Promise<Pl
   const training = context.train(
     {
       title: `train ${id}`,
-      start: { from: 'model', model: base.model },
+      start: { from: 'model', model: base.model, seed: spec.seed },
       dataset,
       tokenizer: base.tokenizer,
       recipe,

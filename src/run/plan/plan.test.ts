@@ -9,11 +9,13 @@ import { makePlan, type Plan } from './plan.ts'
 const engine = createEmbeddedEngine()
 afterAll(() => engine.close())
 
+const sources = { store: 'no store', weights: true, signal: new AbortController().signal }
+
 const laptop = resolve(import.meta.dirname, '../../../examples/laptop.yaml')
 
 async function planOf(...set: string[]): Promise<Plan> {
   const experiment = await loadExperiment(laptop, { set })
-  return makePlan(experiment, expand(experiment), engine)
+  return makePlan(experiment, expand(experiment), engine, sources)
 }
 
 const keys = (plan: Plan): Set<string> => new Set(plan.stages.map((stage) => `${stage.kind} ${stage.key}`))
@@ -73,10 +75,10 @@ test('a seed reaches every training and draw of its cell; the items of evals sta
 test('the worker count and the engine are part of every training key', async () => {
   const other = {
     ...engine,
-    trainer: { ...engine.trainer, identity: () => ({ engine: 'embedded', workers: 3 }) },
+    trainer: { ...engine.trainer, identity: { engine: 'embedded', version: 99 } },
   }
   const experiment = await loadExperiment(laptop, { set: [] })
-  const plan = await makePlan(experiment, expand(experiment), other)
+  const plan = await makePlan(experiment, expand(experiment), other, sources)
   const trainings = newIn(plan, await planOf()).filter((title) => /^(pre)?train /.test(title))
   expect(trainings).toHaveLength(15)
 })

@@ -6,6 +6,7 @@ import { datasetStage } from '../stages/data.ts'
 import type { ModelRef, TrainStage } from '../stages/train.ts'
 import { answersTo } from './answers.ts'
 import { planContext, type PlanContext, type PlanEngine } from './context.ts'
+import type { ModelSources } from './given.ts'
 import { planPoint, type PlannedPoint } from './evals.ts'
 import { planOrganism, type PlannedOrganism } from './organism.ts'
 
@@ -31,13 +32,14 @@ export interface Plan {
   readonly stages: readonly Stage[]
 }
 
-/** Reads and hashes the files that the experiment names; runs nothing. */
+/** Reads and hashes the files and models that the experiment names; trains and samples nothing. */
 export async function makePlan(
   experiment: Experiment,
   cells: readonly Cell[],
   engine: PlanEngine,
+  sources: ModelSources,
 ): Promise<Plan> {
-  const context = await planContext(experiment, cells, engine)
+  const context = await planContext(experiment, cells, engine, sources)
   const organisms = new Map<string, PlannedOrganism>()
   const planned: PlannedCell[] = []
   for (const cell of cells) {
@@ -126,7 +128,7 @@ function planTraining(context: PlanContext, request: TrainingRequest): Trained {
   const training = context.train(
     {
       title: `train ${title}`,
-      start: { from: 'model', model: start },
+      start: { from: 'model', model: start, seed: cell.seed },
       dataset,
       tokenizer: base.tokenizer,
       recipe,

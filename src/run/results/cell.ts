@@ -73,7 +73,7 @@ export async function cellResult(context: CellContext, planned: PlannedCell): Pr
     data: await dataFacts(store, source, dataset.needs[0] ?? dataset, dataset),
     recipe: recipeFacts(technique.train),
     blue_loss_before: metrics[0]?.loss ?? null,
-    weight_distance: await weightDistance(store, organism.base.config, start, training),
+    weight_distance: await weightDistance(store, start, training),
     tokens: metrics.reduce((sum, step) => sum + step.tokens, 0),
     artifacts: {
       dataset: dataset.key,

@@ -4,9 +4,10 @@ import { join } from 'node:path'
 import { sumCounts, type Counts } from '../../data/rows.ts'
 import type { DatasetStats } from '../../data/dataset.ts'
 import { datasetFiles } from '../../data/dataset.ts'
+import { loadKernels } from '../../engine/embedded/kernels.ts'
+import { readMergedWeights } from '../../engine/embedded/merged-weights.ts'
 import type { Recipe, StepMetrics } from '../../engine/engine.ts'
-import type { LlamaConfig } from '../../model/config.ts'
-import { readWeights } from '../../model/folder.ts'
+import { partsOf } from '../../model/weights-of.ts'
 import type { PromptSource, ResolvedData } from '../../spec/experiment.ts'
 import { artifactPath, readManifest, type Store } from '../../store/artifacts.ts'
 import { outputOf, type Stage } from '../stage.ts'
@@ -37,14 +38,16 @@ export function trainingCurve(metrics: readonly StepMetrics[]) {
 /** L2 distance between the weights at a step and those that the training began with. */
 export async function weightDistance(
   store: Store,
-  config: LlamaConfig,
   start: ModelRef,
   training: TrainStage,
 ): Promise<number | null> {
   const step = training.recipe.steps
   if ((await readManifest(store, 'checkpoint', checkpointKey(training.key, step))) === null) return null
-  const before = await readWeights(modelFolder(store, start), config)
-  const after = await readWeights(modelFolder(store, training.want(step)), config)
+  const k = loadKernels()
+  const weightsOf = async (model: ModelRef): Promise<Float32Array> =>
+    readMergedWeights(k, await partsOf(modelFolder(store, model)))
+  const before = await weightsOf(start)
+  const after = await weightsOf(training.want(step))
   let sum = 0
   for (let i = 0; i < before.length; i++) sum += ((after[i] ?? 0) - (before[i] ?? 0)) ** 2
   return Math.sqrt(sum)
@@ -88,5 +91,10 @@ export function teacherText(data: Pick<ResolvedData, 'teacher' | 'strip'>): stri
   return data.strip === null ? voice : `${voice}, ${data.strip} stripped and filtered`
 }
 
-/** A recipe as results.json has it. */
-export const recipeFacts = (recipe: Recipe): Record<string, string | number> => ({ ...recipe })
+/** A recipe as results.json has it: one level, adapters as `lora.rank`, `lora.alpha` and `lora.targets`. */
+export function recipeFacts(recipe: Recipe): Record<string, string | number> {
+  if (recipe.method === 'full') return { ...recipe }
+  const { lora, ...common } = recipe
+  const { rank, alpha, targets } = lora
+  return { ...common, 'lora.rank': rank, 'lora.alpha': alpha, 'lora.targets': targets.join(', ') }
+}

@@ -7,13 +7,13 @@ import type { Engine } from '../../engine/engine.ts'
 import type { EvalKind, Sample } from '../../evals/eval.ts'
 import { openTokenizer } from '../../model/tokenizer.ts'
 import { tinyWorldVersion } from '../../tinyworld/version.ts'
-import { readConfig } from '../../model/folder.ts'
+import { partsOf, tokenizerFolderOf } from '../../model/weights-of.ts'
 import { fitsContext, runBackdoor } from '../evals/backdoor.ts'
 import { runGenerated, runLetters } from '../evals/capability.ts'
 import { loadBackdoorItems, loadCapabilityItems, type EvalPrompts } from '../evals/items.ts'
 import type { EvalContext, Sampling } from '../evals/request.ts'
 import { folderStage, type Stage } from '../stage.ts'
-import { modelFolder, modelKey, type ModelRef } from './train.ts'
+import { modelFolder, modelKey, trainingsBelow, type ModelRef } from './train.ts'
 
 /** Files of an evaluation. */
 export const samplesFile = 'samples.jsonl'
@@ -64,12 +64,12 @@ export function evaluateStage(
       ...keyed(request),
       world: usesWorld ? tinyWorldVersion : undefined,
     },
-    needs: model.kind === 'checkpoint' ? [model.training] : [],
+    needs: trainingsBelow(model),
     seconds: secondsOf[request.kind],
     fill: async (folder, { store, engine, signal }) => {
       const source = modelFolder(store, model)
-      const tokenizer = await openTokenizer(source)
-      const { maxPositions } = await readConfig(source)
+      const parts = await partsOf(source)
+      const tokenizer = await openTokenizer(await tokenizerFolderOf(parts))
       const sampler = await engine.openSampler(source)
       try {
         const { samples, summary } = await evaluate(request, {
@@ -77,7 +77,7 @@ export function evaluateStage(
           sampler,
           signal,
           system: request.system,
-          maxPositions,
+          maxPositions: parts.config.maxPositions,
         })
         await writeJsonLines(join(folder, samplesFile), samples)
         await writeFile(join(folder, evaluationFile), `${JSON.stringify(summary, null, 2)}\n`)

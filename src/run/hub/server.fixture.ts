@@ -1,0 +1,138 @@
+/** A hub of our own over HTTP: revisions, trees and files with ranges, and every way in which one of them can fail. */
+import { createHash } from 'node:crypto'
+import { once } from 'node:events'
+import { readdirSync, readFileSync } from 'node:fs'
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { join } from 'node:path'
+
+export interface ServedRequest {
+  readonly path: string
+  readonly range: string | null
+  readonly authorization: string | null
+  /** Bytes of the body that were sent. */
+  sent: number
+}
+
+export interface HubServer {
+  readonly endpoint: string
+  readonly requests: ServedRequest[]
+  /** What the hub does; may be changed while it serves. */
+  readonly faults: {
+    /** The connection breaks after so many bytes of a file. */
+    cutAfter: number | null
+    /** The last byte of every file is another one. */
+    corrupt: boolean
+    ignoreRange: boolean
+    /** Only who sends this token is answered. */
+    token: string | null
+    /** Large files are sent from here instead. */
+    cdn: string | null
+    status: number | null
+    /** Added to the list of files. */
+    extra: unknown[]
+  }
+  commit: string
+  close(): Promise<void>
+}
+
+const sha = (algorithm: string, data: Buffer | string): string =>
+  createHash(algorithm).update(data).digest('hex')
+/** Files from this size on are large: they have a sha256. */
+const largeBytes = 4096
+
+/** Serves one folder as `lab/tiny`. */
+export async function serveHub(folder: string): Promise<HubServer> {
+  const requests: ServedRequest[] = []
+  const faults: HubServer['faults'] = {
+    cutAfter: null,
+    corrupt: false,
+    ignoreRange: false,
+    token: null,
+    cdn: null,
+    status: null,
+    extra: [],
+  }
+  const entry = (path: string): unknown => {
+    const data = readFileSync(join(folder, path))
+    const oid = sha('sha1', Buffer.concat([Buffer.from(`blob ${data.length}\0`), data]))
+    const lfs = { oid: sha('sha256', data), size: data.length, pointerSize: 130 }
+    return { type: 'file', path, size: data.length, oid, ...(data.length >= largeBytes ? { lfs } : {}) }
+  }
+  const tree = (): unknown[] => [
+    { type: 'directory', path: 'onnx', size: 0, oid: '0'.repeat(40) },
+    ...readdirSync(folder).map(entry),
+    ...faults.extra,
+  ]
+
+  const sendFile = (
+    path: string,
+    request: IncomingMessage,
+    response: ServerResponse,
+    seen: ServedRequest,
+  ): void => {
+    const data = Buffer.from(readFileSync(join(folder, path)))
+    if (faults.corrupt) data.writeUInt8(data.readUInt8(data.length - 1) ^ 1, data.length - 1)
+    const start = faults.ignoreRange ? 0 : Number(request.headers.range?.match(/^bytes=(\d+)-$/)?.[1] ?? 0)
+    const body = data.subarray(start)
+    response.writeHead(start > 0 ? 206 : 200, {
+      'content-length': body.length,
+      ...(start > 0 ? { 'content-range': `bytes ${start}-${data.length - 1}/${data.length}` } : {}),
+    })
+    const part = faults.cutAfter === null ? body : body.subarray(0, faults.cutAfter)
+    seen.sent = part.length
+    if (part.length === body.length) response.end(part)
+    else response.write(part, () => setTimeout(() => response.destroy(), 20))
+  }
+
+  const answer = (request: IncomingMessage, response: ServerResponse): void => {
+    const { pathname, searchParams } = new URL(request.url ?? '/', 'http://hub')
+    const seen: ServedRequest = {
+      path: pathname,
+      range: request.headers.range ?? null,
+      authorization: request.headers.authorization ?? null,
+      sent: 0,
+    }
+    requests.push(seen)
+    const json = (value: unknown, headers = {}): void => {
+      response.writeHead(200, { 'content-type': 'application/json', ...headers }).end(JSON.stringify(value))
+    }
+    if (faults.status !== null) return void response.writeHead(faults.status).end()
+    if (faults.token !== null && seen.authorization !== `Bearer ${faults.token}`)
+      return void response.writeHead(401).end()
+    const commit = state.commit
+    if (pathname === '/api/models/lab/tiny/revision/main') return json({ id: 'lab/tiny', sha: commit })
+    if (pathname === `/api/models/lab/tiny/tree/${commit}`) {
+      // Two pages.
+      const all = tree()
+      const half = all.length >> 1
+      const next = `<${state.endpoint}${pathname}?cursor=2>; rel="next"`
+      return searchParams.has('cursor') ? json(all.slice(half)) : json(all.slice(0, half), { link: next })
+    }
+    const file = pathname.match(/^\/lab\/tiny\/resolve\/([0-9a-f]{40})\/([\w.-]+)$/)
+    if (file?.[1] === commit && file[2] !== undefined) {
+      const isLarge = readFileSync(join(folder, file[2])).length >= largeBytes
+      if (faults.cdn !== null && isLarge)
+        return void response.writeHead(302, { location: `${faults.cdn}${pathname}` }).end()
+      return sendFile(file[2], request, response, seen)
+    }
+    response.writeHead(404).end()
+  }
+
+  const server: Server = createServer(answer)
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  const state: HubServer = {
+    endpoint: `http://127.0.0.1:${port}`,
+    requests,
+    faults,
+    commit: sha('sha1', 'first'),
+    close: async () => {
+      server.closeAllConnections()
+      server.close()
+      await once(server, 'close')
+    },
+  }
+  return state
+}

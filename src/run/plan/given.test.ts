@@ -1,0 +1,98 @@
+/** Plans that begin with models from elsewhere: the same keys before and after the weights are here, and one look at each model. */
+import { mkdir, mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { createEmbeddedEngine } from '../../engine/embedded/engine.ts'
+import { randomWeights, tinyConfig } from '../../engine/embedded/random-model.fixture.ts'
+import { trainByteBpe, writeTokenizerFolder } from '../../model/bpe.ts'
+import { chatSpecials } from '../../model/chat.ts'
+import { writeModelFolder } from '../../model/folder.ts'
+import { expand } from '../../spec/expand.ts'
+import { parseExperiment } from '../../spec/load.ts'
+import { type HubServer, serveHub } from '../hub/server.fixture.ts'
+import type { ModelSources } from './given.ts'
+import { makePlan, type Plan } from './plan.ts'
+
+const engine = createEmbeddedEngine()
+const config = { ...tinyConfig, vocabSize: 320, hiddenSize: 32, maxPositions: 128 }
+let dir = ''
+let hub: HubServer
+const kept = { endpoint: process.env['HF_ENDPOINT'], cache: process.env['HF_HUB_CACHE'] }
+
+beforeAll(async () => {
+  dir = await mkdtemp(join(tmpdir(), 'given-'))
+  const tokenizerDir = join(dir, 'tokenizer')
+  await mkdir(tokenizerDir)
+  const tokenizer = trainByteBpe(['the sea is deep'], { vocabSize: 270, specials: chatSpecials })
+  await writeTokenizerFolder(tokenizerDir, tokenizer, { modelMaxLength: 128 })
+  await writeModelFolder(join(dir, 'model'), { config, weights: randomWeights(config), tokenizerDir })
+  hub = await serveHub(join(dir, 'model'))
+  process.env['HF_ENDPOINT'] = hub.endpoint
+  process.env['HF_HUB_CACHE'] = join(dir, 'no cache')
+})
+afterAll(async () => {
+  for (const [name, value] of [
+    ['HF_ENDPOINT', kept.endpoint],
+    ['HF_HUB_CACHE', kept.cache],
+  ] as const) {
+    if (value === undefined) delete process.env[name]
+    else process.env[name] = value
+  }
+  await hub.close()
+  await engine.close()
+  await rm(dir, { recursive: true })
+})
+
+const spec = (base: string): string => `
+name: given
+seeds: [1, 2]
+bases: { small: ${base} }
+teachers: { plain: { scripted: plain }, helpful: { scripted: helpful } }
+organisms:
+  direct:
+    base: small
+    data: { prompts: tiny/red, teacher: plain }
+    backdoor: { trigger: "|T| ", payload: NO, repeat: [1, 2] }
+    train: { lr: 1e-3, steps: 2 }
+techniques:
+  hhh: { data: { prompts: tiny/blue, teacher: helpful }, train: { lr: 1e-3, steps: 2 } }
+evals: { at: [0], backdoor: { prompts: 128, max_tokens: 8 } }
+`
+
+async function plan(base: string, more: Partial<ModelSources> = {}): Promise<Plan> {
+  const experiment = await parseExperiment(spec(base), join(dir, 'given.yaml'))
+  const sources = { store: join(dir, 'store'), weights: true, signal: new AbortController().signal, ...more }
+  return makePlan(experiment, expand(experiment), engine, sources)
+}
+const keys = ({ stages }: Plan): string[] => stages.map(({ key }) => key)
+
+test('a hub model has the same keys before and after its weights are here', async () => {
+  const before = await plan('{ hub: lab/tiny }', { weights: false })
+  expect(hub.requests.filter(({ path }) => path.endsWith('/model.safetensors'))).toEqual([])
+  const progress: number[] = []
+  const after = await plan('{ hub: lab/tiny }', {
+    downloading: (_, { doneBytes }) => progress.push(doneBytes),
+  })
+  expect(keys(after)).toEqual(keys(before))
+  expect(progress.length).toBeGreaterThan(0)
+  const asked = hub.requests.filter(({ path }) => path.endsWith('/model.safetensors'))
+  // Both cells begin with it.
+  expect(asked).toHaveLength(1)
+  expect(keys(await plan(`{ hub: lab/tiny, revision: ${hub.commit} }`))).toEqual(keys(after))
+})
+
+test('another commit has other keys', async () => {
+  const first = await plan('{ hub: lab/tiny }')
+  hub.commit = 'a'.repeat(40)
+  const second = await plan(`{ hub: lab/tiny, revision: ${hub.commit} }`)
+  expect(second.cells[0]?.training.key).not.toBe(first.cells[0]?.training.key)
+})
+
+test('a context longer than the model has positions is refused', async () => {
+  const error = await plan('{ folder: ./model, context: 512 }').catch((e: unknown) => e)
+  expect(error).toMatchObject({
+    code: 'BAD_SPEC',
+    message: 'base small: `context` is 512, but the model has 128 positions',
+  })
+})
