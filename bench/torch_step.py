@@ -1,12 +1,12 @@
-"""PyTorch eager's side of bench/train-step.ts: the same Llama, AdamW and clipping; reads `<steps>` a line, answers with seconds a step."""
+"""PyTorch's sides of train-step.ts: the same Llama, AdamW and clipping, eager or compiled."""
 
-import json
-import sys
 import time
 
 import torch
 import torch.nn.functional as F
 from torch import nn
+
+from child import peak_bytes, serve
 
 
 class Block(nn.Module):
@@ -64,29 +64,44 @@ class Llama(nn.Module):
         return F.rms_norm(x, (x.shape[-1],), self.gain, self.eps) @ self.embedding.weight.T
 
 
-def main():
-    config, packs, length, threads = (json.loads(a) for a in sys.argv[1:5])
-    torch.set_num_threads(threads)
+def open_side(setup):
+    config, length = setup["config"], setup["context"]
+    torch.set_num_threads(setup["threads"])
     torch.manual_seed(0)
     model = Llama(config, length)
     matrices = [p for p in model.parameters() if p.dim() > 1]
     gains = [p for p in model.parameters() if p.dim() == 1]
     groups = [{"params": matrices, "weight_decay": 0.01}, {"params": gains, "weight_decay": 0.0}]
     optimizer = torch.optim.AdamW(groups, lr=1e-3, betas=(0.9, 0.95), fused=True)
-    ids = torch.randint(0, config["vocabSize"], (packs, length + 1))
-    print(json.dumps({"parameters": sum(p.numel() for p in model.parameters()), "torch": torch.__version__}), flush=True)
-    for line in sys.stdin:
-        seconds = []
-        for _ in range(int(line)):
-            start = time.perf_counter()
-            logits = model(ids[:, :-1])
-            loss = F.cross_entropy(logits.flatten(0, 1), ids[:, 1:].flatten())
-            loss.backward()
-            torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-            optimizer.step()
-            optimizer.zero_grad(set_to_none=True)
-            seconds.append(time.perf_counter() - start)
-        print(json.dumps({"seconds": seconds, "loss": loss.item()}), flush=True)
+    ids = torch.randint(0, config["vocabSize"], (setup["packs"], length + 1))
+    inputs, targets = ids[:, :-1].contiguous(), ids[:, 1:].flatten()
+
+    def loss_of(inputs, targets):
+        return F.cross_entropy(model(inputs).flatten(0, 1), targets)
+
+    if setup["compile"]:
+        loss_of = torch.compile(loss_of, dynamic=False)
+
+    def step():
+        loss = loss_of(inputs, targets)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+        return loss
+
+    def turn(_):
+        for _ in range(setup["warmup"]):
+            loss = step()
+        steps = setup["steps"] - setup["warmup"]
+        start = time.perf_counter()
+        for _ in range(steps):
+            loss = step()
+        seconds = time.perf_counter() - start
+        return {"seconds": seconds, "work": steps * targets.numel(), "loss": loss.item(), "peakBytes": peak_bytes()}
+
+    step()  # Compiles, or says that it cannot.
+    return {"parameters": sum(p.numel() for p in model.parameters()), "torch": torch.__version__}, turn
 
 
-main()
+serve(open_side)
