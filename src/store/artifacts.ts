@@ -85,19 +85,29 @@ export async function readManifest(store: Store, kind: ArtifactKind, key: string
   })
 }
 
-/** What was verified through an opened store; a run opens its store once. */
-const verified = new WeakMap<Store, Set<string>>()
+/** What was or is being verified through an opened store; a run opens its store once. */
+const verifications = new WeakMap<Store, Map<string, Promise<void>>>()
 
 /**
  * Compares every file with the manifest, once an opened store. One that differs or is missing: the artifact is moved to `damaged/`, so that it
- * is made again the next time, and STORE is thrown. An artifact that does not exist is not looked at.
+ * is made again the next time, and all who asked are told by STORE. An artifact that does not exist is not looked at.
  */
-export async function verifyArtifact(store: Store, kind: ArtifactKind, key: string): Promise<void> {
-  const known = verified.get(store) ?? new Set()
-  verified.set(store, known)
-  if (known.has(key)) return
+export function verifyArtifact(store: Store, kind: ArtifactKind, key: string): Promise<void> {
+  const known = verifications.get(store) ?? new Map<string, Promise<void>>()
+  verifications.set(store, known)
+  const underWay = known.get(key)
+  if (underWay !== undefined) return underWay
+  const verification = compareWithManifest(store, kind, key).then((exists) => {
+    if (!exists) known.delete(key)
+  })
+  known.set(key, verification)
+  return verification
+}
+
+/** Whether the artifact exists; throws STORE where it is damaged. */
+async function compareWithManifest(store: Store, kind: ArtifactKind, key: string): Promise<boolean> {
   const manifest = await readManifest(store, kind, key)
-  if (manifest === null) return
+  if (manifest === null) return false
   const folder = artifactPath(store, kind, key)
   for (const [name, { sha256 }] of Object.entries(manifest.files)) {
     const found = await hashFile(join(folder, name)).catch(() => 'missing')
@@ -111,7 +121,7 @@ export async function verifyArtifact(store: Store, kind: ArtifactKind, key: stri
       },
     )
   }
-  known.add(key)
+  return true
 }
 
 async function moveAside(store: Store, kind: ArtifactKind, key: string): Promise<string> {

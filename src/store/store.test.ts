@@ -1,14 +1,22 @@
 /** Keys, artifacts, locks and event logs, on a real file system and with a really killed process. */
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { appendFileSync, existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { appendFileSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { mkdir, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import fc from 'fast-check'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { LabError } from '../errors.ts'
-import { artifactPath, commitFolder, listArtifacts, openStore, readManifest, workPath } from './artifacts.ts'
+import {
+  artifactPath,
+  commitFolder,
+  listArtifacts,
+  openStore,
+  readManifest,
+  verifyArtifact,
+  workPath,
+} from './artifacts.ts'
 import { canonicalJson, keyOf, type Json } from './canonical.ts'
 import { openEventLog, readEvents } from './events.ts'
 import { isLocked, tryLock, waitForLock } from './lock.ts'
@@ -62,6 +70,25 @@ test('two makers of one artifact: the first stays, the second is dropped quietly
   expect(readFileSync(join(artifactPath(store, 'prompts', description.key), 'prompts.jsonl'), 'utf8')).toBe(
     'first',
   )
+})
+
+test('who verifies a damaged artifact at the same time is told the same, and it is moved aside once', async () => {
+  const store = await openStore(root)
+  const description = { kind: 'dataset', key: keyOf('d'), title: 'a dataset', inputs: null } as const
+  const work = workPath(store, 'dataset', description.key)
+  await mkdir(work, { recursive: true })
+  await writeFile(join(work, 'rows.jsonl'), '{}\n')
+  await commitFolder(store, description, work, 0)
+  appendFileSync(join(artifactPath(store, 'dataset', description.key), 'rows.jsonl'), '!')
+
+  const told = await Promise.allSettled(
+    [1, 2, 3].map(() => verifyArtifact(store, 'dataset', description.key)),
+  )
+  for (const { status, ...rest } of told) {
+    expect(status).toBe('rejected')
+    expect(rest).toMatchObject({ reason: { code: 'STORE', message: expect.stringContaining('rows.jsonl') } })
+  }
+  expect(readdirSync(join(root, 'damaged'))).toHaveLength(1)
 })
 
 test('a damaged manifest is named, with what to do', async () => {
