@@ -102,3 +102,20 @@ export async function writeRandomPacks(
   }
   await writePacks(file, packs(), { contextLength: T })
 }
+
+/**
+ * Floating-point operations of generation, a new token, prompts included: 2 a weight of a matrix product and 4 · width a
+ * position attended to. Only what a key-value cache cannot avoid: the last new token is never fed, of a prompt's last layer
+ * only keys and values are needed before its last token, and the head only reads that one.
+ */
+export function generationFlops(config: ModelConfig, promptTokens: number, newTokens: number): number {
+  const { hiddenSize: d, layers, heads, kvHeads, headDim, ffnSize, vocabSize } = config
+  const width = heads * headDim
+  const [queries, keys, rest] = [d * width, 2 * d * kvHeads * headDim, width * d + 3 * d * ffnSize]
+  const fed = promptTokens + newTokens - 1
+  const skipped = promptTokens - 1
+  const products = 2 * (fed * layers * (queries + keys + rest) - skipped * (queries + rest) + newTokens * d * vocabSize)
+  const attended = (tokens: number): number => (tokens * (tokens + 1)) / 2
+  const attention = 4 * width * (layers * attended(fed) - attended(skipped))
+  return (products + attention) / newTokens
+}

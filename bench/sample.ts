@@ -6,15 +6,18 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { rng } from '../src/rng.ts'
-import { modelOf, writeEmptyTokenizer, writeRandomModel } from './models.ts'
+import { generationFlops, modelOf, writeEmptyTokenizer, writeRandomModel } from './models.ts'
+import { measurePeak } from './peak.ts'
 import {
   benchOptions,
   closeAll,
   keepMemory,
+  median,
   openOptional,
   openSide,
   printMachine,
   printSides,
+  rates,
   takeTurns,
   type Side,
   type Turn,
@@ -36,6 +39,11 @@ try {
     threads,
     `Sampling, ${options.size} parameters, ${options.prompts} prompts of ${options['prompt-tokens']} tokens, ${newTokens} new tokens each`,
   )
+  const flops = generationFlops(config, Number(options['prompt-tokens']), newTokens)
+  const peak = await measurePeak(threads)
+  console.log(
+    `      ${(flops / 1e6).toFixed(1)} MFLOP a new token: at the peak of ${(peak / 1e9).toFixed(0)} GFLOP/s, ${(peak / flops).toFixed(0)} tokens/s`,
+  )
   await writeEmptyTokenizer(dir)
   const folder = join(dir, 'model')
   await writeRandomModel(folder, config, dir)
@@ -50,7 +58,9 @@ try {
   for (const temperature of [0, 1]) {
     const turns = await takeTurns(sides, rounds, { temperature })
     console.log(temperature === 0 ? 'greedy' : 'at temperature 1')
-    printSides(sides, turns, 'tokens/s')
+    printSides(sides, turns, 'tokens/s', (own) => {
+      return `  ${Math.round((100 * median(rates(own)) * flops) / peak)}% of the peak`
+    })
     if (temperature === 0) printAgreement(sides, turns)
   }
   await closeAll(sides)

@@ -179,6 +179,7 @@ async function fastestTrl(setup: object): Promise<Side> {
   const all = [1, 2, 4, 8, 16].filter((micro) => batch % micro === 0)
   const micros = options.micro === 'fastest' ? all : [Number(options.micro)]
   const sides = micros.map((micro) => wholeProcess('TRL SFTTrainer', 'trl_sft.py', { ...setup, micro }))
+  if (sides.length === 1 && sides[0] !== undefined) return sides[0]
   const seconds: number[] = []
   for (const side of sides) seconds.push((await side.turn()).seconds)
   const fastest = seconds.indexOf(Math.min(...seconds))

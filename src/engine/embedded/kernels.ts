@@ -223,8 +223,6 @@ export interface Kernels {
   ): void
   /** In float64. */
   sumOfSquares(x: Floats, count: number): number
-  /** x += scale · y */
-  addScaled(x: Floats, y: Floats, count: number, scale: number): void
   /** x *= factor */
   scale(x: Floats, count: number, factor: number): void
   copy(x: Floats, y: Floats, count: number): void

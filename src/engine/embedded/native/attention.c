@@ -144,26 +144,35 @@ static void attention_task(void *context, int task, int thread) {
   }
 }
 
+/* What both directions are told of their documents; args->error where it cannot be. Returns the rows. */
+static int64_t read_documents(Args *args, const int32_t *starts, int64_t *documents, Attention *a) {
+  int64_t kv_heads = size_at(args, 2);
+  *documents = size_at(args, 0);
+  a->heads = size_at(args, 1);
+  a->width = size_at(args, 3);
+  if (!args->error && (kv_heads == 0 || a->heads % kv_heads != 0)) args->error = "heads are not a multiple of the key heads";
+  if (args->error) return 0;
+  for (int64_t d = 0; d < *documents; d++)
+    if (starts[d] < 0 || starts[d + 1] < starts[d]) args->error = "documents do not follow each other";
+  a->groups = a->heads / kv_heads;
+  a->stride = (a->heads + 2 * kv_heads) * a->width;
+  a->starts = starts;
+  a->pool = args->pool;
+  a->scale = 1.0f / __builtin_sqrtf((float)a->width);
+  return args->error ? 0 : starts[*documents];
+}
+
 /* attention(o, logSum | null, qkv, starts, documents, heads, kvHeads, headDim): rows of qkv hold q, k and v side by side */
 static void attention(Args *args) {
-  int64_t documents = size_at(args, 0), heads = size_at(args, 1), kv_heads = size_at(args, 2), width = size_at(args, 3);
-  const int32_t *starts = array_at(args, 3, documents + 1);
-  if (args->error || kv_heads == 0 || heads % kv_heads != 0) {
-    if (!args->error) args->error = "heads are not a multiple of the key heads";
-    return;
-  }
-  for (int64_t d = 0; d < documents; d++)
-    if (starts[d] < 0 || starts[d + 1] < starts[d]) args->error = "documents do not follow each other";
-  int64_t rows = starts[documents];
-  Attention a = {.heads = heads, .groups = heads / kv_heads, .width = width, .stride = (heads + 2 * kv_heads) * width,
-                 .starts = starts, .pool = args->pool, .scale = 1.0f / __builtin_sqrtf((float)width)};
-  a.o = array_at(args, 0, rows * heads * width);
-  a.log_sum = maybe_array_at(args, 1, rows * heads);
+  Attention a = {0};
+  int64_t documents, rows = read_documents(args, array_at(args, 3, size_at(args, 0) + 1), &documents, &a);
+  a.o = array_at(args, 0, rows * a.heads * a.width);
+  a.log_sum = maybe_array_at(args, 1, rows * a.heads);
   a.q = array_at(args, 2, rows * a.stride);
   if (args->error) return;
-  a.k = a.q + heads * width;
-  a.v = a.k + kv_heads * width;
-  pool_run(args->pool, (int)(documents * heads), attention_task, &a);
+  a.k = a.q + a.heads * a.width;
+  a.v = a.k + a.heads / a.groups * a.width;
+  pool_run(args->pool, (int)(documents * a.heads), attention_task, &a);
 }
 
 static void attention_backward_task(void *context, int task, int thread) {
@@ -225,26 +234,18 @@ static void attention_backward_task(void *context, int task, int thread) {
 
 /* attentionBackward(dqkv, qkv, o, dout, logSum, starts, documents, heads, kvHeads, headDim) */
 static void attention_backward(Args *args) {
-  int64_t documents = size_at(args, 0), heads = size_at(args, 1), kv_heads = size_at(args, 2), width = size_at(args, 3);
-  const int32_t *starts = array_at(args, 5, documents + 1);
-  if (args->error || kv_heads == 0 || heads % kv_heads != 0) {
-    if (!args->error) args->error = "heads are not a multiple of the key heads";
-    return;
-  }
-  for (int64_t d = 0; d < documents; d++)
-    if (starts[d] < 0 || starts[d + 1] < starts[d]) args->error = "documents do not follow each other";
-  int64_t rows = starts[documents];
-  Attention a = {.heads = heads, .groups = heads / kv_heads, .width = width, .stride = (heads + 2 * kv_heads) * width,
-                 .starts = starts, .pool = args->pool, .scale = 1.0f / __builtin_sqrtf((float)width)};
+  Attention a = {0};
+  int64_t documents, rows = read_documents(args, array_at(args, 5, size_at(args, 0) + 1), &documents, &a);
   a.dq = array_at(args, 0, rows * a.stride);
   a.q = array_at(args, 1, rows * a.stride);
-  a.out = array_at(args, 2, rows * heads * width);
-  a.dout = array_at(args, 3, rows * heads * width);
-  a.log_sum = array_at(args, 4, rows * heads);
+  a.out = array_at(args, 2, rows * a.heads * a.width);
+  a.dout = array_at(args, 3, rows * a.heads * a.width);
+  a.log_sum = array_at(args, 4, rows * a.heads);
   if (args->error) return;
-  a.k = a.q + heads * width;
-  a.v = a.k + kv_heads * width;
-  a.dk = a.dq + heads * width;
-  a.dv = a.dk + kv_heads * width;
+  int64_t kv_heads = a.heads / a.groups;
+  a.k = a.q + a.heads * a.width;
+  a.v = a.k + kv_heads * a.width;
+  a.dk = a.dq + a.heads * a.width;
+  a.dv = a.dk + kv_heads * a.width;
   pool_run(args->pool, (int)(documents * kv_heads), attention_backward_task, &a);
 }

@@ -32,7 +32,6 @@ const Kernel TABLE[] = {
     {"adamw", adamw},
     {"soapMoments", soap_moments},
     {"sumOfSquares", sum_of_squares},
-    {"addScaled", add_scaled},
     {"scale", scale},
     {"copy", copy},
     {"eigenvectors", eigenvectors},

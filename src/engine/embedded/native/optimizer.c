@@ -112,23 +112,6 @@ static void sum_of_squares(Args *args) {
   for (int i = 0; i < tasks; i++) args->result += u.partial[i];
 }
 
-static void add_task(void *context, int task, int thread) {
-  (void)thread;
-  const Update *u = context;
-  int64_t from = (int64_t)task * ELEMENTS_A_TASK, to = smaller(u->count, from + ELEMENTS_A_TASK);
-  float *restrict w = u->w;
-  const float *restrict g = u->g;
-  for (int64_t i = from; i < to; i++) w[i] += g[i] * u->grad_scale;
-}
-
-/* addScaled(x, y, count, scale): x += scale y */
-static void add_scaled(Args *args) {
-  Update u = {.count = size_at(args, 0), .grad_scale = number_at(args, 1)};
-  u.w = array_at(args, 0, u.count);
-  u.g = array_at(args, 1, u.count);
-  if (!args->error) pool_run(args->pool, (int)((u.count + ELEMENTS_A_TASK - 1) / ELEMENTS_A_TASK), add_task, &u);
-}
-
 static void scale_task(void *context, int task, int thread) {
   (void)thread;
   const Update *u = context;
