@@ -21,6 +21,9 @@ export function samplingCost(config: ModelConfig, need: CacheNeed): SamplingCost
   return { parameters, memoryBytes: PROCESS_BYTES + 4 * elements }
 }
 
+/** Elements of a packed matrix. */
+const packed = (outputs: number, inputs: number): number => Math.ceil(outputs / PANEL) * PANEL * inputs
+
 /** Packed copies of the matrices that cannot be packed where they lie, and the room in which the others are (packed-network.ts). */
 function packingElements(config: ModelConfig): number {
   const { hiddenSize, heads, kvHeads, headDim, ffnSize, vocabSize, tied } = config
@@ -31,7 +34,6 @@ function packingElements(config: ModelConfig): number {
     ['down_proj.weight', hiddenSize, ffnSize],
     ['lm_head.weight', vocabSize, hiddenSize],
   ]
-  const packed = (outputs: number, inputs: number): number => Math.ceil(outputs / PANEL) * PANEL * inputs
   let copies = tied ? packed(vocabSize, hiddenSize) : 0
   let room = 0
   for (const { name, offset } of parameterSpecs(config)) {

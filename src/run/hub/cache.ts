@@ -21,7 +21,7 @@ const listingSchema = z.strictObject({
   files: z.array(fileSchema),
 })
 
-export const isCommit = (revision: string): boolean => commitPattern.test(revision)
+const isCommit = (revision: string): boolean => commitPattern.test(revision)
 
 /** `organisation--name` below the cache's root. */
 export function repoFolder(root: string, { repo }: HubModel): string {
