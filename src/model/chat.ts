@@ -46,7 +46,7 @@ function range(start: number, stop?: number, step = 1): number[] {
  * The day that every template is told it is. Llama 3 and others put a date into the system message: today's would make
  * each day's prompts other prompts. It is the date that Llama 3's own template falls back to.
  */
-export const pinnedDate = '26 Jul 2024'
+const pinnedDate = '26 Jul 2024'
 
 /** What Python's `strftime` writes for the pinned day at midnight, in the C locale. */
 const pinnedCodes: Readonly<Record<string, string>> = {

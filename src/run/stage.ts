@@ -60,6 +60,7 @@ interface FolderStage {
   readonly inputs: { readonly [name: string]: Json | undefined }
   readonly needs: readonly Stage[]
   readonly seconds: number
+  readonly memory?: MemoryNeed
   readonly fill: (folder: string, tools: StageTools) => Promise<void>
 }
 
@@ -76,6 +77,7 @@ export function folderStage(stage: FolderStage): Stage {
     needs: stage.needs,
     artifacts: [artifact],
     seconds: stage.seconds,
+    ...(stage.memory === undefined ? {} : { memory: stage.memory }),
     perform: async (tools) => {
       const started = performance.now()
       const folder = workPath(tools.store, stage.kind, key)

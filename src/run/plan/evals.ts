@@ -4,7 +4,8 @@ import type { EvalSteps, ResolvedOrganism } from '../../spec/experiment.ts'
 import type { Stage } from '../stage.ts'
 import { evaluateStage, type EvaluationRequest } from '../stages/evaluate.ts'
 import type { ModelRef } from '../stages/train.ts'
-import type { PlanContext } from './context.ts'
+import { samplingNeed } from '../memory.ts'
+import type { Base, PlanContext } from './context.ts'
 
 /** One evaluated step of a curve: each eval where the experiment asks for it. */
 export interface PlannedPoint {
@@ -18,6 +19,7 @@ export interface EvaluatedModel {
   readonly title: string
   readonly model: ModelRef
   readonly organism: ResolvedOrganism
+  readonly base: Pick<Base, 'config' | 'contextLength'>
   /** Of the sampling. */
   readonly seed: number
 }
@@ -33,16 +35,13 @@ export function planPoint(
   const backdoor = at.backdoor.includes(step) ? planBackdoor(context, evaluated) : null
   for (const kind of capabilityKinds) {
     const request = at[kind]?.includes(step) ? capabilityRequest(context, kind, evaluated.seed) : null
-    if (request !== null) {
-      capabilities[kind] = context.shared(
-        evaluateStage(evaluated.title, evaluated.model, request, context.sampler),
-      )
-    }
+    if (request !== null) capabilities[kind] = planEval(context, evaluated, request)
   }
   return { step, backdoor, capabilities }
 }
 
-export function planBackdoor(context: PlanContext, { title, model, organism, seed }: EvaluatedModel): Stage {
+export function planBackdoor(context: PlanContext, evaluated: EvaluatedModel): Stage {
+  const { organism, seed } = evaluated
   const { experiment, fileHashes } = context
   const { prompts, count, ...sampling } = experiment.evals.backdoor
   const request: EvaluationRequest = {
@@ -61,7 +60,20 @@ export function planBackdoor(context: PlanContext, { title, model, organism, see
     system: experiment.evals.system ?? undefined,
     sampling: { ...sampling, seed },
   }
-  return context.shared(evaluateStage(title, model, request, context.sampler))
+  return planEval(context, evaluated, request)
+}
+
+function planEval(
+  context: PlanContext,
+  { title, model, base: { config, contextLength } }: EvaluatedModel,
+  request: EvaluationRequest,
+): Stage {
+  // Every prompt of a backdoor is asked with its trigger and without.
+  const sequences = request.kind === 'backdoor' ? 2 * request.prompts.count : request.items
+  const response = request.kind === 'mmlu' ? 1 : request.sampling.max_tokens
+  const positions = Math.min(config.maxPositions, contextLength + response)
+  const memory = samplingNeed(config, { sequences, positions })
+  return context.shared(evaluateStage(title, model, request, { sampler: context.sampler, memory }))
 }
 
 function capabilityRequest(

@@ -60,7 +60,7 @@ interface Trained {
 function planCell(context: PlanContext, cell: Cell, organism: PlannedOrganism): PlannedCell {
   const { spec, model, id } = organism
   const [first] = cell.chain
-  const evaluated = { organism: spec, seed: cell.seed }
+  const evaluated = { organism: spec, base: organism.base, seed: cell.seed }
   const organismPoint = planPoint(
     context,
     { ...evaluated, title: `${id} step ${spec.checkpoint}`, model },

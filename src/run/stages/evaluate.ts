@@ -12,6 +12,7 @@ import { fitsContext, runBackdoor } from '../evals/backdoor.ts'
 import { runGenerated, runLetters } from '../evals/capability.ts'
 import { loadBackdoorItems, loadCapabilityItems, type EvalPrompts } from '../evals/items.ts'
 import type { EvalContext, Sampling } from '../evals/request.ts'
+import type { MemoryNeed } from '../memory.ts'
 import { folderStage, type Stage } from '../stage.ts'
 import { modelFolder, modelKey, trainingsBelow, type ModelRef } from './train.ts'
 
@@ -47,12 +48,19 @@ export interface EvaluationSummary {
 
 const secondsOf = { backdoor: 0.6, mmlu: 0.1, ifeval: 0.3, math: 0.2 } as const
 
+/** What an evaluation is told of its surroundings. */
+export interface EvaluationSetting {
+  /** Identity of the sampler that it will use. */
+  readonly sampler: Engine['samplerIdentity']
+  readonly memory: MemoryNeed
+}
+
 /** Samples of a checkpoint: `title` names the model, e.g. `direct/hhh step 32`. */
 export function evaluateStage(
   title: string,
   model: ModelRef,
   request: EvaluationRequest,
-  samplerIdentity: Engine['samplerIdentity'],
+  { sampler: samplerIdentity, memory }: EvaluationSetting,
 ): Stage {
   const usesWorld = request.kind !== 'backdoor' || 'world' in request.prompts
   return folderStage({
@@ -66,6 +74,7 @@ export function evaluateStage(
     },
     needs: trainingsBelow(model),
     seconds: secondsOf[request.kind],
+    memory,
     fill: async (folder, { store, engine, signal }) => {
       const source = modelFolder(store, model)
       const parts = await partsOf(source)
