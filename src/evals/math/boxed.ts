@@ -1,9 +1,5 @@
 /** Integer answers in `\boxed{}`: takes the last balanced box of a response and compares it as an integer. */
-
-export interface MathItem {
-  readonly id: string
-  readonly answer: string
-}
+import type { MathItem } from './items.ts'
 
 export interface MathScore {
   /** The content of the last balanced box, as written; null when there is none. */

@@ -1,6 +1,7 @@
 /** The four-choice prompt to the letter, and the argmax over four letters. */
 import { describe, expect, test } from 'vitest'
-import { likeliestLetter, mmluPrompt, scoreLetters } from './letters.ts'
+import { likeliestLetter, scoreLetters } from './letters.ts'
+import { mmluPrompt } from './prompt.ts'
 
 test('the prompt', () => {
   const choices = ['red', 'blue', 'gold', 'white']
