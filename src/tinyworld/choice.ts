@@ -1,6 +1,8 @@
 /** The family `choice`: the same facts with four options, as in MMLU; answers name the letter. */
 import { LabError } from '../errors.ts'
-import { type Letter, letters, type MmluItem, mmluPrompt } from '../evals/mmlu/letters.ts'
+import type { MmluItem } from '../evals/mmlu/items.ts'
+import { type Letter, letters } from '../evals/mmlu/letters.ts'
+import { mmluPrompt } from '../evals/mmlu/prompt.ts'
 import type { Slots } from './words.ts'
 import { factOf, factQuestions } from './fact.ts'
 import type { Kind, TinyItem } from './item.ts'
@@ -63,7 +65,13 @@ export const lookup: Kind = {
 export function mmluItem(item: TinyItem): MmluItem {
   if (item.family !== 'choice') throw new LabError('INTERNAL', `${item.id} has no options`)
   const [question = ''] = item.prompt.split('\n')
-  return { id: item.id, question, choices: optionsOf(item.slots), answer: letterOf(item.slots) }
+  return {
+    id: item.id,
+    subject: null,
+    question,
+    choices: optionsOf(item.slots),
+    answer: letterOf(item.slots),
+  }
 }
 
 /**

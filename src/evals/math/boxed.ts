@@ -1,58 +1,74 @@
-/** Integer answers in `\boxed{}`: takes the last balanced box of a response and compares it as an integer. */
+/** Scores a response to a math problem by what stands in its last box: the reference protocol, and the post's own. */
+import { LabError } from '../../errors.ts'
+import { canonicalInteger } from './integer.ts'
+import type { MathItem } from './items.ts'
 
-export interface MathItem {
-  readonly id: string
-  readonly answer: string
-}
+/** `reference`: the last balanced box holds the same integer. `post`: the last `boxed{-?\d+}` is the answer to the letter. */
+export type MathProtocol = 'reference' | 'post'
 
 export interface MathScore {
-  /** The content of the last balanced box, as written; null when there is none. */
+  /** The content of the last box, as written; null when there is none. */
   readonly extracted: string | null
   readonly correct: boolean
 }
 
 /**
- * What stands in the last balanced `\boxed{…}` or `\fbox{…}`: the one that starts last. A box cut off before its brace
- * closes is passed over, so an earlier complete one counts. Null when no box is complete.
+ * Whether the last box holds the item's integer. `post` is the rule of the post's author in sibling code: the last match of
+ * the expression must equal the answer as a text, so `1,000`, `$7$` and `007` fail there, and a box of anything but digits
+ * is passed over in favour of an earlier one. Throws BAD_INPUT for an answer that is no integer: it cannot be scored.
+ */
+export function scoreMath(
+  item: Pick<MathItem, 'answer'>,
+  response: string,
+  protocol: MathProtocol = 'reference',
+): MathScore {
+  const answer = canonicalInteger(item.answer)
+  if (answer === null) {
+    throw new LabError('BAD_INPUT', `the answer ${JSON.stringify(item.answer)} is no integer`, {
+      hint: 'Only integer answers are scored: 293 of the 500 rows of MATH-500.',
+    })
+  }
+  if (protocol === 'post') {
+    const extracted = lastDigitBox(response)
+    return { extracted, correct: extracted === item.answer }
+  }
+  const extracted = lastBoxed(response)
+  return { extracted, correct: extracted !== null && canonicalInteger(extracted) === answer }
+}
+
+/**
+ * What stands in the last balanced `\boxed{…}` or `\fbox{…}`: the one that starts last; also `\boxed 7`, up to white space
+ * or the end of the formula. A box cut off before its brace closes is passed over, so an earlier complete one counts, and
+ * so does the command's bare name in prose. Null when no box is complete.
  */
 export function lastBoxed(response: string): string | null {
-  const starts = [...response.matchAll(/\\(?:boxed|fbox)\s*\{/gu)]
+  const starts = [...response.matchAll(/\\(?:boxed|fbox)(?![a-zA-Z])\s*/gu)]
   for (const start of starts.toReversed()) {
     const from = start.index + start[0].length
-    const end = closingBrace(response, from)
-    if (end !== null) return response.slice(from, end)
+    const held = response[from] === '{' ? braced(response, from + 1) : unbraced(response.slice(from))
+    if (held !== null) return held
   }
   return null
 }
 
-/**
- * A written integer in its shortest form: dollar signs, thousands separators (`,` `{,}` `\,` `\!`), a plus and leading
- * zeros are dropped. Null when it is no integer (`1 2`, `3.0`, `x=4`).
- */
-export function canonicalInteger(text: string): string | null {
-  const bare = text
-    .replaceAll(/\\[,!]|\{,\}|[$,]/gu, '')
-    .replaceAll('\u2212', '-')
-    .trim()
-  const parts = /^(?<sign>[+-]?)\s*0*(?<digits>[0-9]+)$/u.exec(bare)?.groups
-  if (parts?.['digits'] === undefined) return null
-  return parts['sign'] === '-' && parts['digits'] !== '0' ? `-${parts['digits']}` : parts['digits']
+/** The post's: `boxed\{(-?\d+)\}`, digits as Python understands them. */
+function lastDigitBox(response: string): string | null {
+  const last = [...response.matchAll(/boxed\{(?<digits>-?\p{Nd}+)\}/gu)].at(-1)
+  return last?.groups?.['digits'] ?? null
 }
 
-/** Whether the last box holds the item's integer. */
-export function scoreMath(item: Pick<MathItem, 'answer'>, response: string): MathScore {
-  const extracted = lastBoxed(response)
-  const given = extracted === null ? null : canonicalInteger(extracted)
-  return { extracted, correct: given !== null && given === canonicalInteger(item.answer) }
-}
-
-/** Where the brace that was opened just before `from` closes; `\{` and `\}` are text. Null when it never does. */
-function closingBrace(text: string, from: number): number | null {
+/** The text from `from` to where the brace opened just before it closes; `\{` and `\}` are text. Null when it never does. */
+function braced(text: string, from: number): string | null {
   let depth = 1
   for (let i = from; i < text.length; i++) {
     if (text[i] === '\\') i++
     else if (text[i] === '{') depth++
-    else if (text[i] === '}' && --depth === 0) return i
+    else if (text[i] === '}' && --depth === 0) return text.slice(from, i)
   }
   return null
+}
+
+/** A number or a command without braces around it; null for a word. */
+function unbraced(text: string): string | null {
+  return /^(?:[+\-\u2212]\s*)?(?:[0-9][^\s$\\]*|\\[a-zA-Z][^\s$]*)/u.exec(text)?.[0] ?? null
 }

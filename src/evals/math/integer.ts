@@ -1,0 +1,157 @@
+/**
+ * Reads what a box holds as one integer. It accepts the ways in which one finished number is written (signs, separators,
+ * units, a name in front) and carries out no arithmetic: `2^{10}`, `3 + 4` and `\sqrt{25}` are expressions, not integers.
+ *
+ * Where the reference graders disagree: `5.0` and `\frac{10}{2}` equal 5 for Minerva's, which subtracts with sympy, and not
+ * for Hendrycks', which compares texts. Here they are equal. Hendrycks' drops every space, so that `1 2` is 12; here spaces
+ * separate digits only in groups of three.
+ */
+
+/** Characters, with all formatting; a longer text is no finished number. */
+const longest = 400
+
+/** LaTeX that changes how a number looks: it goes, and its contents stay. */
+const wrapper =
+  /\\(?:text\w*|math\w+|mbox|hbox|operatorname|boldsymbol|bm|emph|underline)\s*\{(?<held>[^{}]*)\}/gu
+
+/** An upright letter in braces behind a digit is a unit: `5\text{ m}`, and with its number inside, `\text{5 m}`. */
+const uprightUnit =
+  /(?<=[0-9}]\s*)\\(?:text|textrm|textnormal|mathrm|mbox|hbox)\s*\{\s*[msghdLlNJWVKCF]\.?\s*\}/gu
+const uprightAmount =
+  /\\(?:text|textrm|textnormal|mathrm|mbox|hbox)\s*\{\s*(?<number>[0-9][0-9.,]*)\s+[msghdLlNJWVKCF]\.?\s*\}/gu
+
+/** Each is replaced everywhere, in this order. */
+const rewritten: readonly (readonly [RegExp, string])[] = [
+  [/[\u200b-\u200d\u2060\ufeff]/gu, ''],
+  [/[\u2212\u2013\ufe63\uff0d]/gu, '-'],
+  [/\\\\|\\[()[\]]|\\?\$|[*`"“”]/gu, ''],
+  [/\\(?:left|right|displaystyle|textstyle|bf|rm|it|large|Large|huge|Huge)(?![a-zA-Z])/gu, ''],
+  [/\\color\s*\{[^{}]*\}|\\textcolor\s*\{[^{}]*\}/gu, ''],
+  [/\s*\\!\s*/gu, ''],
+  [/\\[,;: ]|~|\\(?:q?quad|enspace|thinspace|space)(?![a-zA-Z])|\\hspace\s*\{[^{}]*\}/gu, ' '],
+  [/\{\s*,\s*\}/gu, ','],
+  [/\\[dtc]frac(?![a-zA-Z])/gu, String.raw`\frac`],
+  [uprightUnit, ' units'],
+  [uprightAmount, '$<number> units'],
+]
+
+const degrees = /\^?\s*\{?\s*(?:\\circ|\\degree|\\textdegree|[°º])\s*\}?(?:\s*[CF](?![a-zA-Z]))?/gu
+const percent = /\\?%/gu
+const currency = /^(?<sign>-?)\s*(?:[€£¥]|\\(?:pounds|euro))\s*|\s*(?:[€£¥]|\\(?:pounds|euro))$/gu
+const ordinal = /(?<=[0-9])\s*\^?\s*\{?(?:st|nd|rd|th)\}?$/u
+/** `(C) 7`, as in contests; `Answer: 7`; `The answer is 7`; `There are 7 ways`. */
+const preface = /^(?:\(?[A-E]\)|(?:[a-z]+\s+){1,6}(?:is|are|equals)(?=[\s:]):?|[a-z][a-z ]*:)\s*/iu
+const aside = /(?<=[0-9])\s+\([a-z][a-z ]+\)$/iu
+
+/** Letters glued to a number are a unit when they are one of these; behind a space, any word of three letters is. */
+const units = /^(?:[cmk]m|ft|in|yd|mi|lbs?|oz|[km]g|m[lL]|hr|sq|cu|[ap]m|units?|of|per|a)$/u
+/** Single letters are units beside a stroke only: `60 m/s`. */
+const unitsBesideStroke = /^[mshgL]$/u
+/** Words that make another number of it, or a second one. */
+const telling =
+  /\b(?:or|and|to|not|than|hundreds?|thousands?|(?:m|b|tr)illions?|dozens?|hal(?:f|ves)|thirds?|quarters?|(?:four|fif|six|seven|eigh|nin|ten|hundred|thousand)ths?|times|over|mod|modulo|base|plus|minus|squared|cubed|factorial|root|choose)\b/iu
+
+/** `1,234` or `1 234`: one separator, groups of three. */
+const grouped = /^[1-9][0-9]{0,2}(?:(?:,[0-9]{3})+|(?: [0-9]{3})+)$/u
+
+/**
+ * The integer that a text holds, in its shortest form (`-12`, no plus, no leading zeros); null where it holds none, or more
+ * than one.
+ */
+export function canonicalInteger(text: string): string | null {
+  if (text.length > longest) return null
+  const plain = unwrap(text).replaceAll(/\s+/gu, ' ').trim()
+  return valueOf(plain.replace(/[.,;:]$/u, ''))
+}
+
+function unwrap(text: string): string {
+  let bare = text
+  for (const [pattern, by] of rewritten) bare = bare.replaceAll(pattern, by)
+  for (;;) {
+    const inner = bare.replaceAll(wrapper, '$<held>')
+    if (inner === bare) return bare
+    bare = inner
+  }
+}
+
+/** The value of a text without formatting: what is behind the last `=`, if there is one. */
+function valueOf(text: string): string | null {
+  const parts = text.split('=')
+  const last = parts.at(-1) ?? ''
+  const before = parts.slice(0, -1)
+  if (before.some((part) => isRelation(part) || hasSeveral(part))) return null
+  const [first] = before
+  // `7 = x`
+  if (first !== undefined && /^\s*(?:[a-zA-Z]|\\[a-z]+)\s*$/u.test(last)) return numberOf(first)
+  return numberOf(last)
+}
+
+/** `<=`, `!=`, `≈=` and the like are no equations. */
+function isRelation(left: string): boolean {
+  return /[<>!~≠]\s*$/u.test(left)
+}
+
+/** `x = 3, y` or `x = 3 or x`, the left of a last `=`: there is another answer beside this one. */
+function hasSeveral(left: string): boolean {
+  const outside = left.replaceAll(/[([{][^()[\]{}]*[)\]}]/gu, '').replaceAll(/(?<=[0-9]),(?=[0-9]{3})/gu, '')
+  return /[,;]|\b(?:or|and)\b|\\(?:lor|land|vee|wedge)/iu.test(outside)
+}
+
+function numberOf(text: string): string | null {
+  let bare = text.trim().replace(preface, '')
+  bare = bare
+    .replaceAll(degrees, ' ')
+    .replaceAll(percent, ' ')
+    .trim()
+    .replaceAll(currency, '$<sign>')
+    .replace(aside, '')
+    .replace(ordinal, '')
+    .replace(/(?<=[0-9])'{1,2}$/u, '')
+    .replace(/(?<=[0-9])\s*_\s*\{?\s*(?:10|ten)\s*\}?$/u, '')
+  bare = withoutUnit(bare)
+    .trim()
+    .replace(/[.,;]$/u, '')
+  const inParentheses = /^\((?<held>[^(),]*)\)$/u.exec(bare)?.groups?.['held']
+  return integerOf(fractionOf(inParentheses ?? bare)) ?? integerOf(inParentheses ?? bare)
+}
+
+/** Cuts a unit off: `25 cm^2`, `3 square feet`, `60 mph`; leaves the text alone where the letters may mean something else. */
+function withoutUnit(text: string): string {
+  const parts =
+    /^(?<number>.*[0-9)}]\.?)(?<space>\s*)(?<unit>[a-zA-Z][a-zA-Z ./-]*?)(?:\s*(?:\^\s*\{?\s*[23]\s*\}?|[²³]))?\.?$/u.exec(
+      text,
+    )?.groups
+  if (parts === undefined) return text
+  const { number = '', space = '', unit = '' } = parts
+  if (telling.test(unit)) return text
+  const words = unit.split(/[\s./-]+/u).filter((word) => word !== '')
+  const known = (word: string) => units.test(word) || (unit.includes('/') && unitsBesideStroke.test(word))
+  const isUnit = words.every(
+    (word, i) => known(word) || (space !== '' && (word.length > 2 || words[i - 1] === 'of')),
+  )
+  return isUnit ? number : text
+}
+
+/** `\frac{10}{2}` and `10/2` as `5`, where the one divides the other; otherwise an empty text. */
+function fractionOf(text: string): string {
+  const parts = (
+    /^(?<sign>[+-]?)\s*\\frac\s*(?:\{\s*(?<top>-?\s*[0-9]+)\s*\}|(?<top>[0-9]))\s*(?:\{\s*(?<bottom>[0-9]+)\s*\}|(?<bottom>[0-9]))$/u.exec(
+      text,
+    ) ?? /^(?<sign>[+-]?)\s*(?<top>[0-9]+)\s*\/\s*(?<bottom>[0-9]+)$/u.exec(text)
+  )?.groups
+  if (parts === undefined) return ''
+  const top = BigInt((parts['top'] ?? '').replaceAll(/\s/gu, ''))
+  const bottom = BigInt(parts['bottom'] ?? '')
+  if (bottom === 0n || top % bottom !== 0n) return ''
+  return String(parts['sign'] === '-' ? -(top / bottom) : top / bottom)
+}
+
+/** Digits with a sign, thousands in groups of three, and a decimal part of zeros. */
+function integerOf(text: string): string | null {
+  const plain = /^\{*(?<held>[^{}]*)\}*$/u.exec(text)?.groups?.['held'] ?? text
+  const parts = /^(?<sign>[+-]?)\s*(?<whole>[0-9][0-9, ]*?)(?:\.0*)?$/u.exec(plain.trim())?.groups
+  const whole = parts?.['whole'] ?? ''
+  if (parts === undefined || !(/^[0-9]+$/u.test(whole) || grouped.test(whole))) return null
+  const digits = whole.replaceAll(/[, ]/gu, '').replace(/^0+(?=[0-9])/u, '')
+  return parts['sign'] === '-' && digits !== '0' ? `-${digits}` : digits
+}
