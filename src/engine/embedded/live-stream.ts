@@ -65,7 +65,7 @@ export class LiveStream {
     while (this.waiting[0] !== undefined && this.waiting[0].positions <= positions) {
       const listener = this.waiting.shift() as Listener
       const response = listeners.push(listener) - 1
-      port.postMessage({ kind: 'add', response, request: listener.request } satisfies StreamMessage)
+      port.postMessage({ kind: 'add', response, request: listener.request } satisfies StreamMessage, [])
     }
   }
 
@@ -78,7 +78,7 @@ export class LiveStream {
     const response = this.running?.listeners.indexOf(listener) ?? -1
     if (this.running === null || response < 0) return
     this.running.listeners[response] = null
-    this.running.port.postMessage({ kind: 'end', response } satisfies StreamMessage)
+    this.running.port.postMessage({ kind: 'end', response } satisfies StreamMessage, [])
   }
 
   private start(): Running {

@@ -39,7 +39,7 @@ function failure(id: number, error: unknown): TaskReply {
 }
 
 /** Called before every step: the share of the cores follows what else computes. */
-const shareCores = (): void => void kernels.setThreads(fairShare(cores))
+const shareCores = (): void => kernels.setThreads(fairShare(cores))
 
 async function answer({ id, task, cancel }: TaskMessage): Promise<void> {
   const cancelled = (): boolean => {

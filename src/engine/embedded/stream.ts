@@ -50,7 +50,7 @@ export function stream(model: SampledModel, { port, positions }: StreamTask, bef
       told.push({ response: name, draw: { token, finish, logprobs } })
       if (finish !== null) forget(response, name)
     }
-    if (told.length > 0) port.postMessage(told satisfies StreamDraws)
+    if (told.length > 0) port.postMessage(told satisfies StreamDraws, [])
   }
   port.close()
   return taken
@@ -59,8 +59,8 @@ export function stream(model: SampledModel, { port, positions }: StreamTask, bef
 /** What has arrived and was not read yet. */
 function* received(port: MessagePort): Generator<StreamMessage> {
   for (;;) {
-    const next = receiveMessageOnPort(port) as { readonly message: StreamMessage } | undefined
+    const next = receiveMessageOnPort(port)
     if (next === undefined) return
-    yield next.message
+    yield next.message as StreamMessage
   }
 }
