@@ -1,7 +1,7 @@
 /** Answers a request: all its choices are generated side by side, and sent whole or as server-sent events. */
 import type { Context } from 'hono'
-import { streamSSE } from 'hono/streaming'
 import type { Ask, ServedModel } from './ask.ts'
+import { eventStream } from './event-stream.ts'
 import type { Form, Heading, Said, Usage } from './forms.ts'
 import { refusalOf } from './refusal.ts'
 import { type Piece, speak } from './speak.ts'
@@ -28,34 +28,32 @@ export async function answer(c: Context, answering: Answering): Promise<Response
 }
 
 function answerInChunks(c: Context, { model, traffic, form, ask, heading }: Answering): Response {
-  const gone = new AbortController()
   const done = traffic.begin()
-  return streamSSE(c, async (events) => {
-    events.onAbort(() => gone.abort())
-    const send = (chunk: object): Promise<void> => events.writeSSE({ data: JSON.stringify(chunk) })
+  const body = eventStream(async ({ gone, send }) => {
+    const sendChunk = (chunk: object): void => send(JSON.stringify(chunk))
     try {
       const drawn = await everyChoice(ask, async (choice, index) => {
         const opening = form.opening(heading, index)
-        if (opening) await send(opening)
+        if (opening) sendChunk(opening)
         let tokens = 0
-        for await (const piece of speak(model, choice, gone.signal)) {
+        for await (const piece of speak(model, choice, gone)) {
+          traffic.count(piece.drawn - tokens)
           tokens = piece.drawn
-          await send(form.chunk(heading, { ...piece, index }))
+          sendChunk(form.chunk(heading, { ...piece, index }))
         }
-        traffic.count(tokens)
         return tokens
       })
       const total = drawn.reduce((sum, tokens) => sum + tokens, 0)
-      if (ask.includeUsage) await send(form.usage(heading, usageOf(ask, total)))
-      await events.writeSSE({ data: '[DONE]' })
+      if (ask.includeUsage) sendChunk(form.usage(heading, usageOf(ask, total)))
+      send('[DONE]')
     } catch (error) {
       // The status has been sent; an error event without [DONE] is what OpenAI's clients take for a failure.
-      if (!gone.signal.aborted) await send(refusalOf(error).body)
-      gone.abort()
+      sendChunk(refusalOf(error).body)
     } finally {
       done()
     }
   })
+  return c.body(body, 200, { 'content-type': 'text/event-stream', 'cache-control': 'no-cache' })
 }
 
 /** Results in the order of the choices, all of which have ended when it settles. */

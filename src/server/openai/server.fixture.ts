@@ -31,24 +31,31 @@ export interface TestServer {
   close(): Promise<void>
 }
 
+export interface TinyChatModel {
+  /** Default 512. */
+  readonly maxPositions?: number
+  /** Whether it ever ends a turn. Default true. */
+  readonly ends?: boolean
+}
+
 /** Writes the model `tiny` into `dir`: every byte is one of its tokens, and `<|end|>` ends a turn. */
 export async function writeTinyChatModel(
   dir: string,
-  maxPositions: number,
+  { maxPositions = 512, ends = true }: TinyChatModel = {},
 ): Promise<{ folder: string; config: ModelConfig }> {
   const tokenizerDir = join(dir, 'tokenizer')
   const trained = trainByteBpe(corpus, { vocabSize: 300, specials: [...chatSpecials] })
   await writeTokenizerFolder(tokenizerDir, trained, { modelMaxLength: maxPositions })
   const { vocabSize } = await openTokenizer(tokenizerDir)
-  const config = { ...tinyConfig, vocabSize, maxPositions, eosIds: [4] }
+  const config = { ...tinyConfig, vocabSize, maxPositions, eosIds: ends ? [4] : [] }
   const folder = join(dir, 'tiny')
   await writeModelFolder(folder, { config, weights: randomWeights(config), tokenizerDir })
   return { folder, config }
 }
 
-export async function startTestServer(maxPositions = 512): Promise<TestServer> {
+export async function startTestServer(options: TinyChatModel = {}): Promise<TestServer> {
   const dir = await mkdtemp(join(tmpdir(), 'server-'))
-  const { folder, config } = await writeTinyChatModel(dir, maxPositions)
+  const { folder, config } = await writeTinyChatModel(dir, options)
   const tokenizer = await openTokenizer(folder)
   const host = createSamplerHost(createCores(2))
   const sampler = await host.open(folder)
