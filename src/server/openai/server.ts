@@ -1,5 +1,7 @@
 /** The HTTP server around the routes: where it listens, and how it closes without cutting anybody off. */
+import type { ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { setTimeout } from 'node:timers/promises'
 import { createAdaptorServer, type ServerType } from '@hono/node-server'
 import { LabError, messageOf } from '../../errors.ts'
 import { openaiApp } from './app.ts'
@@ -36,6 +38,11 @@ export async function startOpenaiServer({ model, host, port, note }: ServerOptio
   const app = openaiApp({ model, traffic, closing: closing.signal, note })
   const server = createAdaptorServer({ fetch: app.fetch, overrideGlobalObjects: false })
   if ('keepAliveTimeout' in server) server.keepAliveTimeout = keepAliveMs
+  const sending = new Set<ServerResponse>()
+  server.on('request', (_request: unknown, response: ServerResponse) => {
+    sending.add(response)
+    response.once('close', () => sending.delete(response))
+  })
   await new Promise<void>((listening, failed) => {
     server.once('error', (error: NodeJS.ErrnoException) => failed(cannotListen(error, { host, port })))
     server.listen(port, host, listening)
@@ -52,21 +59,19 @@ export async function startOpenaiServer({ model, host, port, note }: ServerOptio
     async close() {
       closing.abort()
       await traffic.drained()
-      await closeConnections(server)
+      await closeConnections(server, sending)
     },
   }
 }
 
-/** What was answered is sent first; a client that does not read it keeps nobody for long. */
-async function closeConnections(server: ServerType): Promise<void> {
-  const { promise, resolve } = Promise.withResolvers<void>()
-  server.close(() => resolve())
-  if (!('closeIdleConnections' in server)) return promise
-  const idle = setInterval(() => server.closeIdleConnections(), 20)
-  const all = setTimeout(() => server.closeAllConnections(), sendingMs)
-  await promise
-  clearInterval(idle)
-  clearTimeout(all)
+/** Ends every connection as soon as what was answered has been sent; a client that does not read it keeps nobody for long. */
+async function closeConnections(server: ServerType, sending: ReadonlySet<unknown>): Promise<void> {
+  const closed = new Promise((resolve) => server.close(resolve))
+  const patience = performance.now() + sendingMs
+  while (sending.size > 0 && performance.now() < patience) await setTimeout(10)
+  // Those on which nothing was ever asked do not count as idle.
+  if ('closeAllConnections' in server) server.closeAllConnections()
+  await closed
 }
 
 function cannotListen(

@@ -46,6 +46,30 @@ test('pieces of any tokens join to their text, and none ends inside a character'
   )
 })
 
+test('long runs of broken bytes, of special and of unknown tokens give the same text in bounded work', () => {
+  // In the vocabulary the bytes follow the special tokens; `bytes` are those from 0x80 on, which alone are no characters.
+  const bytes = fc.constantFrom(...['é', '🦜', '\u0800'].flatMap((text) => tokenizer.encode(text)))
+  const specials = fc.constantFrom(0, 1, 2, 3, 305, 1000)
+  const runs = fc.oneof(
+    fc.array(bytes, { minLength: 30, maxLength: 200, size: 'max' }),
+    fc.array(fc.oneof({ weight: 9, arbitrary: specials }, bytes), { maxLength: 100, size: 'max' }),
+  )
+  fc.assert(
+    fc.property(runs, (tokens) => {
+      expect(piecesOf(tokens).join('')).toBe(tokenizer.decode(tokens))
+    }),
+    { numRuns: 300 },
+  )
+  let decoded = 0
+  const counting = new TextOfTokens((ids) => {
+    decoded += ids.length
+    return tokenizer.decode(ids)
+  })
+  const [lead = 0] = tokenizer.encode('🦜')
+  for (let i = 0; i < 4000; i++) counting.push(i < 2000 ? lead : 3)
+  expect(decoded).toBeLessThan(4000 * 100)
+})
+
 test('a character of four tokens comes with the last of them', () => {
   const tokens = tokenizer.encode('🦜!')
   expect(tokens.length).toBe(5)
