@@ -125,7 +125,7 @@ test('who stops iterating ends the response, who aborts gets INTERRUPTED, and th
   expect(await sampler.generate([{ ...stopping, maxTokens: 3 }], context)).toMatchObject([
     { tokens: expected!.tokens.slice(0, 3) },
   ])
-  expect(performance.now() - start).toBeLessThan(500)
+  expect(performance.now() - start).toBeLessThan(1500)
 })
 
 test('mistakes are refused, nothing is drawn for 0 tokens, and closing ends what is under way', async () => {

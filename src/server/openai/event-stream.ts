@@ -4,7 +4,7 @@ export interface Events {
   /** Fires when the client has gone. */
   readonly gone: AbortSignal
   /** Never waits: what a slow client has not read is kept, at most its own response. */
-  send(data: string): void
+  readonly send: (data: string) => void
 }
 
 /** The body of a response; it ends when `produce`, which must not throw, is done. */

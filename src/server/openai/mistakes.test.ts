@@ -42,6 +42,13 @@ const until = async (holds: () => boolean): Promise<void> => {
   }
 }
 
+/** Of another server over the same model. */
+const options = () => ({
+  model: { name: 'tiny', config: test.config, tokenizer: test.tokenizer, sampler: test.sampler },
+  host: '127.0.0.1',
+  note: () => undefined,
+})
+
 describe('a request is refused with what is wrong', () => {
   it.each([
     [chat, '{"messages": [', 400, /^the body is not JSON/, null],
@@ -158,18 +165,12 @@ describe('a client that goes away', () => {
     const start = performance.now()
     const request = { id: 'a', prompt: [1, 2], maxTokens: 1, temperature: 0, topP: 1, seed: 0 }
     await test.sampler.generate([request], { signal: new AbortController().signal })
-    expect(performance.now() - start).toBeLessThan(500)
+    expect(performance.now() - start).toBeLessThan(1500)
     expect(test.notes.join('\n')).not.toContain('INTERRUPTED')
   })
 })
 
 describe('the server', () => {
-  const options = () => ({
-    model: { name: 'tiny', config: test.config, tokenizer: test.tokenizer, sampler: test.sampler },
-    host: '127.0.0.1',
-    note: () => undefined,
-  })
-
   it('says in one message that its port is in use', async () => {
     const taken = createServer().listen(0, '127.0.0.1')
     await new Promise((done) => taken.once('listening', done))

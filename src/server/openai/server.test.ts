@@ -57,6 +57,9 @@ const joined = (chunks: readonly OpenAI.ChatCompletionChunk[], index = 0): strin
     .map(({ delta }) => delta.content ?? '')
     .join('')
 
+/** Greedy and not, of many lengths. */
+const mixed = (i: number) => ({ temperature: i % 2, seed: i, max_tokens: 8 + i })
+
 describe('chat completions', () => {
   it('say what the sampler says, with its finish and the tokens counted', async () => {
     for (const question of questions.slice(0, 8)) {
@@ -77,13 +80,12 @@ describe('chat completions', () => {
   })
 
   it('of 64 clients at once are those of each alone, whole and in chunks', async () => {
-    const options = (i: number) => ({ temperature: i % 2, seed: i, max_tokens: 8 + i })
     const alone: string[] = []
     for (const [i, question] of questions.entries())
       alone.push((await sampled(question, { temperature: i % 2, seed: i, maxTokens: 8 + i })).text)
-    const whole = await Promise.all(questions.map((question, i) => chat(question, options(i))))
+    const whole = await Promise.all(questions.map((question, i) => chat(question, mixed(i))))
     expect(whole.map(({ choices }) => choices[0]!.message.content)).toEqual(alone)
-    const chunks = await Promise.all(questions.map((question, i) => streamed(question, options(i))))
+    const chunks = await Promise.all(questions.map((question, i) => streamed(question, mixed(i))))
     expect(chunks.map((own) => joined(own))).toEqual(alone)
   })
 
@@ -178,20 +180,21 @@ describe('log-probabilities', () => {
   })
 })
 
+const complete = (prompt: string | string[] | number[] | number[][], n: number) =>
+  test.client.completions.create({ model: 'tiny', prompt, max_tokens: 10, temperature: 1, seed: 3, n })
+
 describe('completions', () => {
   it('take a text, token ids, and lists of either, each answered as alone', async () => {
     const texts = ['The sea', 'Call me ', 'Ça va']
-    const ask = (prompt: string | string[] | number[] | number[][], n = 1) =>
-      test.client.completions.create({ model: 'tiny', prompt, max_tokens: 10, temperature: 1, seed: 3, n })
     const singles = []
-    for (const text of texts) singles.push((await ask(text, 2)).choices.map((choice) => choice.text))
+    for (const text of texts) singles.push((await complete(text, 2)).choices.map((choice) => choice.text))
     const expected = singles.flat()
     expect(new Set(expected).size).toBe(6)
     const ids = texts.map((text) => test.tokenizer.encode(text))
-    expect((await ask(texts, 2)).choices.map(({ text }) => text)).toEqual(expected)
-    expect((await ask(ids, 2)).choices.map(({ text }) => text)).toEqual(expected)
-    expect((await ask(ids[0]!, 2)).choices.map(({ text }) => text)).toEqual(expected.slice(0, 2))
-    expect((await ask(texts, 2)).choices.map(({ index }) => index)).toEqual([0, 1, 2, 3, 4, 5])
+    expect((await complete(texts, 2)).choices.map(({ text }) => text)).toEqual(expected)
+    expect((await complete(ids, 2)).choices.map(({ text }) => text)).toEqual(expected)
+    expect((await complete(ids[0]!, 2)).choices.map(({ text }) => text)).toEqual(expected.slice(0, 2))
+    expect((await complete(texts, 2)).choices.map(({ index }) => index)).toEqual([0, 1, 2, 3, 4, 5])
   })
 
   it('stop before a text that crosses tokens, whole and in chunks', async () => {
