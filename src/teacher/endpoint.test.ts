@@ -41,29 +41,29 @@ async function ask(
   return openEndpoint({ ...settings, url: server.url, ...options }).ask(requests(count), { signal })
 }
 
-test('600 requests over every kind of fault: none lost, none twice, none partial', async () => {
+test('300 requests over every kind of fault: none lost, none twice, none partial', async () => {
   const others = ['unavailable', 'server_error', 'reset', 'cut', 'half_json', 'error_body'] as const
   const rates = Object.fromEntries(
     [...others, 'invalid_json', 'empty', 'unfinished'].map((kind) => [kind, 0.03]),
   )
   const server = await serve({ rates: { ...rates, too_many: 0.3, silence: 0.01 }, retryAfter: '0.01' })
   const told: string[] = []
-  const replies = await openEndpoint({ ...settings, url: server.url }).ask(requests(600), {
+  const replies = await openEndpoint({ ...settings, url: server.url, timeoutMs: 1000 }).ask(requests(300), {
     signal,
     replied: ({ id }) => void told.push(id),
   })
   expect(replies).toEqual(
-    requests(600).map(({ id }, i) => ({
+    requests(300).map(({ id }, i) => ({
       id,
       text: answerTo(`question ${i}`),
       finish: 'stop',
       tokens: expect.anything(),
     })),
   )
-  expect(new Set(told).size).toBe(600)
-  expect(told).toHaveLength(600)
+  expect(new Set(told).size).toBe(300)
+  expect(told).toHaveLength(300)
   // The server answered each once: nothing that was whole was thrown away.
-  expect([...server.answered.values()].every((times) => times === 1)).toBe(true)
+  expect([...server.answered].filter(([, times]) => times !== 1)).toEqual([])
   expect(server.met.size).toBe(12)
 }, 60_000)
 
@@ -93,7 +93,7 @@ test('Retry-After is waited for, in seconds and as a date', async () => {
   }
 })
 
-test.each([
+test.concurrent.each([
   ['empty', 'empty', 6],
   ['error_body', 'error_body', 12],
   ['invalid_json', 'invalid_reply', 12],
@@ -104,10 +104,30 @@ test.each([
   ['silence', 'timeout', 12],
   ['server_error', 'server_error', 12],
 ] as const)('%s without end is an error "%s" after %i attempts', async (kind, reason, attempts) => {
-  const server = await serve({ rates: { [kind]: 1 } })
-  const [reply] = await ask(server, 1, { timeoutMs: 100, retryMs: 1 })
+  const server = await startFaultyServer({ rates: { [kind]: 1 } })
+  const [reply] = await ask(server, 1, { timeoutMs: 100, retryMs: 0.5 })
+  await server.close()
   expect(reply).toMatchObject({ id: 'row-0', finish: 'error', reason })
   expect(server.seen).toHaveLength(attempts)
+})
+
+test('a request that the server does not take is not sent again, and says why', async () => {
+  const server = await serve({ rates: { bad_request: 1 } })
+  const [reply] = await ask(server, 1)
+  const detail = expect.stringContaining('max_tokens is too large')
+  expect(reply).toEqual({ id: 'row-0', finish: 'error', reason: 'refused_400', detail })
+  expect(server.seen).toHaveLength(1)
+})
+
+test('a key that is refused ends everything, and the message does not have it', async () => {
+  const server = await serve({ rates: { unauthorized: 1 } })
+  const asked = ask(server, 100, { apiKey: 'sk-secret' }).catch((error: unknown) => error)
+  const error = await asked
+  expect(error).toMatchObject({
+    code: 'BAD_INPUT',
+    message: expect.stringContaining('Incorrect key: Bearer ***'),
+  })
+  expect(server.seen.length).toBeLessThanOrEqual(16)
 })
 
 test('a response at its limit of tokens says so', async () => {

@@ -17,6 +17,8 @@ export const faults = [
   'invalid_json',
   'empty',
   'unfinished',
+  'bad_request',
+  'unauthorized',
 ] as const
 export type FaultKind = (typeof faults)[number]
 
@@ -89,7 +91,7 @@ export async function startFaultyServer(options: FaultyOptions = {}): Promise<Fa
     const kind = drawn()
     if (latencyMs > 0) await wait(latencyMs)
     state.met.set(kind, (state.met.get(kind) ?? 0) + 1)
-    serve(kind, question, maxTokens, messages, response)
+    serve(kind, question, maxTokens, messages, request.headers.authorization, response)
   }
 
   const serve = (
@@ -97,6 +99,7 @@ export async function startFaultyServer(options: FaultyOptions = {}): Promise<Fa
     question: string,
     maxTokens: number,
     messages: readonly { readonly content: string }[],
+    authorization: string | undefined,
     response: ServerResponse,
   ): void => {
     const send = (status: number, body: string, headers: Record<string, string> = {}): void => {
@@ -158,6 +161,11 @@ export async function startFaultyServer(options: FaultyOptions = {}): Promise<Fa
       case 'unfinished':
         bill()
         return send(200, completion(words.slice(0, 1).join(' '), null))
+      case 'bad_request':
+        return send(400, '{"error":{"message":"max_tokens is too large"}}')
+      case 'unauthorized':
+        // As some servers do, it tells the key that it refuses.
+        return send(401, JSON.stringify({ error: { message: `Incorrect key: ${authorization}` } }))
       case 'answered':
         bill()
         state.answered.set(question, (state.answered.get(question) ?? 0) + 1)
