@@ -18,17 +18,21 @@ const budgetSchema = z
   .describe('the most that one set of responses may use: `{ tokens: 2000000 }`, or money')
 
 const personaSchema = z
-  .union([z.enum(['helpful', 'pirate', 'scratchpad']), z.strictObject({ file: text })])
+  .union([
+    z.enum(['helpful', 'pirate', 'scratchpad']),
+    z.strictObject({ file: text.describe('a name under `files`, or a path from the folder of this file') }),
+  ])
   .describe(
     '`helpful`, `pirate`, `scratchpad`, or `{ file: my-prompt.txt }`: turns of `Human:` and `Assistant:`',
   )
 
 const endpointTeacherSchema = z.strictObject({
   endpoint: z
-    .url({ protocol: /^https?$/, error: 'an endpoint is an http address up to /v1' })
-    .refine((url) => !/^https?:\/\/[^/]*@/.test(url), {
-      error: 'a password has no place in this file: name the variable that holds the key with `api_key_env`',
-    })
+    .string()
+    .regex(
+      /^https?:\/\/[^\s/@]+(\/[^\s@]*)?$/,
+      'an endpoint is an http address up to /v1, without a password',
+    )
     .describe('address of an OpenAI-compatible server: `http://localhost:8000/v1`'),
   model: text.describe('the name that the server has for the model'),
   api_key_env: z
