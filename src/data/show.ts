@@ -46,6 +46,6 @@ function tokenCounts({ ids, responseFrom }: TokenRow): string {
 }
 
 function tokenLine({ row: { ids, responseFrom }, piece }: ShownTokens): string {
-  const shown = ids.map((id) => piece(id).replaceAll('\n', '\\n') || `#${id}`)
+  const shown = Array.from(ids, (id) => piece(id).replaceAll('\n', '\\n') || `#${id}`)
   return `${shown.slice(0, responseFrom).join('¦')}»${shown.slice(responseFrom).join('¦')}`
 }
