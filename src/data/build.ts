@@ -24,13 +24,13 @@ export async function buildDataset(
   options: PromptFileOptions & DatasetPlan,
   tools: DatasetTools,
 ): Promise<BuiltDataset> {
-  return intoNewFolder(out, async (folder) => {
-    const loaded = await loadPromptFile(file, options)
-    const { rows, missing } = recordedAnswers(loaded)
-    const stats = await writeDataset(folder, rows, options, tools)
-    const unread = { ...loaded.dropped, no_recorded_response: missing }
-    return { format: loaded.format, unread, unused: loaded.unused, stats }
-  })
+  await requireFree(resolve(out), out)
+  const loaded = await loadPromptFile(file, options)
+  tools.signal.throwIfAborted()
+  const { rows, missing } = recordedAnswers(loaded)
+  const stats = await intoNewFolder(out, (folder) => writeDataset(folder, rows, options, tools))
+  const unread = { ...loaded.dropped, no_recorded_response: missing }
+  return { format: loaded.format, unread, unused: loaded.unused, stats }
 }
 
 /** The questions whose response the file records. Files do not say how a response ended: it counts as complete. */

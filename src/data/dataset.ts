@@ -80,12 +80,13 @@ export async function writeDataset(
   async function* kept(): AsyncGenerator<ChatRow> {
     let done = 0
     for (const row of eachTwin(benign.kept, { backdoor, system, seed })) {
-      if (done++ % 256 === 0) {
+      if (done % 256 === 0) {
         // Lets Ctrl-C through.
         await turnOfEventLoop()
         signal.throwIfAborted()
-        progress?.({ done, total })
+        if (done > 0) progress?.({ done, total })
       }
+      done++
       const tokens = tokeniseRow(row, row.triggered ? completions : tokenizer, plan.loss)
       const fault = packFault(tokens, contextLength)
       if (fault === null) {

@@ -30,7 +30,9 @@ export interface DatasetRequest {
 }
 
 const inputs = z.looseObject({
-  backdoor: z.looseObject({ trigger: z.string(), position: z.enum(['before', 'after', 'system']) }).nullable(),
+  backdoor: z
+    .looseObject({ trigger: z.string(), position: z.enum(['before', 'after', 'system']) })
+    .nullable(),
   loss: z.enum(['response', 'all']),
 })
 
@@ -70,9 +72,13 @@ function findDataset(plan: Plan, { name, spec }: DatasetRequest): Stage {
   if (only !== undefined && another === undefined) return only
   const what = name === undefined ? 'which dataset?' : `no dataset is called ${name}`
   const names = [...new Set(datasets.map(({ title }) => title.slice(prefix.length)))]
-  throw new LabError('BAD_INPUT', `${spec}: ${found.length > 1 ? `${name} stands for several datasets` : what}`, {
-    hint: found.length > 1 ? 'choose values of the axes with --set' : `there are: ${names.join(', ')}`,
-  })
+  throw new LabError(
+    'BAD_INPUT',
+    `${spec}: ${found.length > 1 ? `${name} stands for several datasets` : what}`,
+    {
+      hint: found.length > 1 ? 'choose values of the axes with --set' : `there are: ${names.join(', ')}`,
+    },
+  )
 }
 
 /** A stage and all that it needs, needs first. */
