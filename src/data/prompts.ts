@@ -1,7 +1,7 @@
-/** Loads the prompts of a local JSON or JSON Lines file, with the responses that it records. Parquet is not read yet. */
+/** Loads the prompts of a local JSON, JSON Lines or Parquet file, with the responses that it records. */
 import { LabError } from '../errors.ts'
 import { detectFormat, readExchange, type PromptFormat } from './formats.ts'
-import { readJsonRows } from './json-rows.ts'
+import { readRows } from './read-rows.ts'
 import type { Counts, PromptRow } from './rows.ts'
 
 export interface PromptFileOptions {
@@ -9,6 +9,8 @@ export interface PromptFileOptions {
   readonly format?: PromptFormat
   /** Rows [from, to) of the file, counted from 0 before anything is dropped. Default: all. */
   readonly rows?: readonly [from: number, to: number]
+  /** Stop after so many rows of the file; fewer are no error. */
+  readonly atMost?: number
 }
 
 export interface PromptFile {
@@ -43,7 +45,7 @@ export async function loadPromptFile(file: string, options: PromptFileOptions = 
   const dropped = { duplicate: 0, empty_prompt: 0, no_prompt: 0 }
   const unused = { later_turns: 0, system_prompt: 0 }
 
-  for await (const { row, value, at } of readJsonRows(file)) {
+  for await (const { row, value, at } of readRows(file)) {
     format ??= detectFormat(value, at)
     const exchange = readExchange(format, value, row, at)
     const fate = fateOf(exchange.prompt, seen)
@@ -58,7 +60,7 @@ export async function loadPromptFile(file: string, options: PromptFileOptions = 
       }
     }
     read = row + 1
-    if (read >= to) break
+    if (read >= to || read >= (options.atMost ?? Infinity)) break
   }
 
   if (format === undefined) {

@@ -19,7 +19,7 @@ export type StageKind = 'tokenizer' | 'prompts' | 'responses' | 'dataset' | 'tra
 export interface StageProgress {
   readonly done: number
   readonly total: number
-  readonly unit: 'steps' | 'items' | 'responses' | 'MB'
+  readonly unit: 'steps' | 'items' | 'rows' | 'responses' | 'MB'
   readonly tokensPerSecond?: number
   readonly loss?: number
   readonly secondsLeft?: number
