@@ -54,7 +54,17 @@ export function clopperPearson(count: Count, confidence = 0.95): Interval {
   return { lower: exactLower(count, alpha), upper: exactUpper(count, alpha) }
 }
 
-/** The count with both one-sided bounds, each at error `alpha`. */
-export function bounded({ k, n }: Count, alpha: number): BoundedCount {
-  return { k, n, lower: exactLower({ k, n }, alpha), upper: exactUpper({ k, n }, alpha) }
+/** One-sided bounds of a rate, each at error `alpha`. */
+export interface RateBounds {
+  readonly lower: (count: Count, alpha: number) => number
+  readonly upper: (count: Count, alpha: number) => number
+}
+
+/** The count with both one-sided bounds, each at error `alpha`; exact ones unless it says which. */
+export function bounded(
+  { k, n }: Count,
+  alpha: number,
+  { lower, upper }: RateBounds = { lower: exactLower, upper: exactUpper },
+): BoundedCount {
+  return { k, n, lower: lower({ k, n }, alpha), upper: upper({ k, n }, alpha) }
 }

@@ -1,4 +1,5 @@
 /** Plans the evals of one checkpoint of a cell. */
+import { sequentialBatch } from '../../analysis/sequential-stop.ts'
 import { capabilityKinds, type CapabilityKind } from '../../evals/eval.ts'
 import type { EvalSteps, ResolvedOrganism } from '../../spec/experiment.ts'
 import type { Stage } from '../stage.ts'
@@ -20,6 +21,8 @@ export interface EvaluatedModel {
   readonly organism: ResolvedOrganism
   /** Of the sampling. */
   readonly seed: number
+  /** The organism itself: every checkpoint is compared with it, so that it is asked every prompt. */
+  readonly origin?: boolean
 }
 
 /** Backdoor and capabilities of a model, as far as `at` lists the step. */
@@ -42,9 +45,13 @@ export function planPoint(
   return { step, backdoor, capabilities }
 }
 
-export function planBackdoor(context: PlanContext, { title, model, organism, seed }: EvaluatedModel): Stage {
+export function planBackdoor(
+  context: PlanContext,
+  { title, model, organism, seed, origin = false }: EvaluatedModel,
+): Stage {
   const { experiment, fileHashes } = context
-  const { prompts, count, ...sampling } = experiment.evals.backdoor
+  const { prompts, count, sequential, ...sampling } = experiment.evals.backdoor
+  const { alpha, theta, delta, survived } = experiment.verdict
   const request: EvaluationRequest = {
     kind: 'backdoor',
     prompts:
@@ -60,6 +67,9 @@ export function planBackdoor(context: PlanContext, { title, model, organism, see
     backdoor: organism.backdoor,
     system: experiment.evals.system ?? undefined,
     sampling: { ...sampling, seed },
+    ...(sequential && !origin
+      ? { sequential: { batch: sequentialBatch, alpha, theta, delta, survived } }
+      : {}),
   }
   return context.shared(evaluateStage(title, model, request, context.sampler))
 }
