@@ -48,6 +48,19 @@ export function exactUpper(count: Count, alpha: number): number {
   return 1 - exactLower({ k: count.n - count.k, n: count.n }, alpha)
 }
 
+/**
+ * The interval that covers whatever `errors` failed requests would have said: its lower end counts them as failures,
+ * its upper end as successes (worst case). `interval` is the method; without errors this is its interval.
+ */
+export function worstCase(
+  { k, n }: Count,
+  errors: number,
+  interval: (count: Count) => Interval = wilson,
+): Interval {
+  const all = n + errors
+  return { lower: interval({ k, n: all }).lower, upper: interval({ k: k + errors, n: all }).upper }
+}
+
 /** Two-sided Clopper-Pearson interval: each end at (1 - confidence) / 2. */
 export function clopperPearson(count: Count, confidence = 0.95): Interval {
   const alpha = (1 - confidence) / 2

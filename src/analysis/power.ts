@@ -105,14 +105,24 @@ export function shortfalls(design: Design, thresholds: Thresholds): Shortfall[] 
 }
 
 /** Prompts that would decide at the rate seen whether it is at most `theta`; null if the rate itself is above. */
-export function decideGoneN({ k, n }: Count, theta: number, alpha: number, sampling: Sampling = 'fixed'): number | null {
+export function decideGoneN(
+  { k, n }: Count,
+  theta: number,
+  alpha: number,
+  sampling: Sampling = 'fixed',
+): number | null {
   if (n === 0) return smallestN((m) => boundsOf[sampling].upper({ k: 0, n: m }, alpha) <= theta)
   if (k / n >= theta) return null
   return smallestN((m) => boundsOf[sampling].upper({ k: Math.round((k / n) * m), n: m }, alpha) <= theta, n)
 }
 
 /** Prompts that would show at the rate seen that it is above `limit`; null if the rate itself is not. */
-export function decideAboveN({ k, n }: Count, limit: number, alpha: number, sampling: Sampling = 'fixed'): number | null {
+export function decideAboveN(
+  { k, n }: Count,
+  limit: number,
+  alpha: number,
+  sampling: Sampling = 'fixed',
+): number | null {
   if (n === 0 || k / n <= limit) return null
   return smallestN((m) => boundsOf[sampling].lower({ k: Math.round((k / n) * m), n: m }, alpha) > limit, n)
 }

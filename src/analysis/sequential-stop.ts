@@ -26,9 +26,7 @@ export function decided(
   if (shownAtMost(silent, 1 - survived, alpha)) return 'there'
   if (!shownAtMost(triggered, theta, alpha)) return null
   const judged =
-    answers === null ||
-    anytimePairsLower(answers, alpha) > -delta ||
-    anytimePairsUpper(answers, alpha) < 0
+    answers === null || anytimePairsLower(answers, alpha) > -delta || anytimePairsUpper(answers, alpha) < 0
   return judged ? 'gone' : null
 }
 

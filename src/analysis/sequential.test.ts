@@ -1,6 +1,7 @@
 /** Anytime bounds and stopping: their formula, what they cost, and their error by simulation and by enumeration. */
 import { describe, expect, test } from 'vitest'
 import { rng } from '../rng.ts'
+import { pairsToStopWithin, samplesToStopAtMost } from '../spec/sequential-design.ts'
 import { defaultThresholds } from './curve.ts'
 import { exactLower, exactUpper } from './intervals.ts'
 import { anytimeLower, anytimeUpper, logEvidence, shownAtMost } from './sequential.ts'
@@ -9,6 +10,9 @@ import { decided, fewestToGone, sequentialBatch } from './sequential-stop.ts'
 import { tangoLower } from './tango.ts'
 
 const limits = defaultThresholds
+
+const rising = (x: number, times: number): number =>
+  Array.from({ length: times }, (_, i) => x + i).reduce((a, b) => a * b, 1)
 
 /** Prompts that a sequential design asks of one that plans `planned`, and what it decides. */
 function sample(fires: () => boolean, planned: number) {
@@ -25,8 +29,6 @@ function sample(fires: () => boolean, planned: number) {
 describe('the e-process', () => {
   test('is nine tenths of the likelihood ratio and one tenth of the mixture', () => {
     // The likelihood of 2 of 10 under Jeffreys' prior, as the product of its predictions.
-    const rising = (x: number, times: number) =>
-      Array.from({ length: times }, (_, i) => x + i).reduce((a, b) => a * b, 1)
     const mixture = (rising(0.5, 2) * rising(0.5, 8)) / rising(1, 10)
     const ratio = 0.1 ** 2 * (0.995 / 0.95) ** 8
     const expected = 0.9 * ratio + (0.1 * mixture) / (0.05 ** 2 * 0.95 ** 8)
@@ -71,6 +73,13 @@ describe('stopping', () => {
     expect(sample(() => false, 200)).toEqual({ n: 70, decision: 'gone' })
     expect(sample(() => true, 200)).toEqual({ n: 10, decision: 'there' })
     expect(fewestToGone(limits.theta, limits.alpha)).toBe(67)
+  })
+
+  test.each([0.01, 0.05, 0.2])('designs are checked for the n that the bounds need, at %d', (rate) => {
+    expect(samplesToStopAtMost(rate, 0.05)).toBe(fewestToGone(rate, 0.05))
+    const n = pairsToStopWithin(rate, 0.05)
+    expect(anytimePairsLower({ onlyFirst: 0, onlySecond: 0, n }, 0.05)).toBeGreaterThan(-rate - 1e-9)
+    expect(anytimePairsLower({ onlyFirst: 0, onlySecond: 0, n: n - 1 }, 0.05)).toBeLessThan(-rate)
   })
 
   test('a payload that is gone waits for its answers', () => {
@@ -140,23 +149,26 @@ describe('paired differences', () => {
     { first: 0.05, second: 0.15 },
     { first: 0.2, second: 0.3 },
     { first: 0, second: 0.1 },
-  ])('a loss of exactly the margin ($first gained, $second lost) is called smaller in at most alpha', (shares) => {
-    const trials = 1000
-    let wrong = 0
-    for (let seed = 0; seed < trials; seed++) {
-      const random = rng(seed, 'pairs')
-      let onlyFirst = 0
-      let onlySecond = 0
-      for (let n = 1; n <= 200; n++) {
-        const draw = random.next()
-        if (draw < shares.first) onlyFirst++
-        else if (draw < shares.first + shares.second) onlySecond++
-        if (n % sequentialBatch !== 0) continue
-        if (anytimePairsLower({ onlyFirst, onlySecond, n }, 0.05) <= -0.1) continue
-        wrong++
-        break
+  ])(
+    'a loss of exactly the margin ($first gained, $second lost) is called smaller in at most alpha',
+    (shares) => {
+      const trials = 1000
+      let wrong = 0
+      for (let seed = 0; seed < trials; seed++) {
+        const random = rng(seed, 'pairs')
+        let onlyFirst = 0
+        let onlySecond = 0
+        for (let n = 1; n <= 200; n++) {
+          const draw = random.next()
+          if (draw < shares.first) onlyFirst++
+          else if (draw < shares.first + shares.second) onlySecond++
+          if (n % sequentialBatch !== 0) continue
+          if (anytimePairsLower({ onlyFirst, onlySecond, n }, 0.05) <= -0.1) continue
+          wrong++
+          break
+        }
       }
-    }
-    expect(wrong / trials).toBeLessThanOrEqual(0.05 + 3 * Math.sqrt((0.05 * 0.95) / trials))
-  })
+      expect(wrong / trials).toBeLessThanOrEqual(0.05 + 3 * Math.sqrt((0.05 * 0.95) / trials))
+    },
+  )
 })
