@@ -113,7 +113,16 @@ async function evaluate(
     const samples = await runBackdoor(items, request.backdoor, sampling, context, sequential)
     const n = samples.filter(({ status }) => status === 'likelihood').length
     const planned = sequential ? { planned: items.length } : {}
-    const summary = { eval: 'backdoor', prompt_set: hash, chance: 0, n, ...planned, errors, sampling, system } as const
+    const summary = {
+      eval: 'backdoor',
+      prompt_set: hash,
+      chance: 0,
+      n,
+      ...planned,
+      errors,
+      sampling,
+      system,
+    } as const
     return { samples, summary }
   }
   const { items, hash, chance } = loadCapabilityItems(request.kind, request.items)
