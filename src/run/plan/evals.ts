@@ -1,4 +1,5 @@
 /** Plans the evals of one checkpoint of a cell. */
+import { sequentialBatch } from '../../analysis/sequential-stop.ts'
 import { capabilityKinds, type CapabilityKind } from '../../evals/eval.ts'
 import type { EvalSteps, ResolvedOrganism } from '../../spec/experiment.ts'
 import type { Stage } from '../stage.ts'
@@ -22,6 +23,8 @@ export interface EvaluatedModel {
   readonly base: Pick<Base, 'config' | 'contextLength'>
   /** Of the sampling. */
   readonly seed: number
+  /** The organism itself: every checkpoint is compared with it, so that it is asked every prompt. */
+  readonly origin?: boolean
 }
 
 /** Backdoor and capabilities of a model, as far as `at` lists the step. */
@@ -41,9 +44,10 @@ export function planPoint(
 }
 
 export function planBackdoor(context: PlanContext, evaluated: EvaluatedModel): Stage {
-  const { organism, seed } = evaluated
+  const { organism, seed, origin = false } = evaluated
   const { experiment, fileHashes } = context
-  const { prompts, count, ...sampling } = experiment.evals.backdoor
+  const { prompts, count, sequential, ...sampling } = experiment.evals.backdoor
+  const { alpha, theta, delta, survived } = experiment.verdict
   const request: EvaluationRequest = {
     kind: 'backdoor',
     prompts:
@@ -59,6 +63,9 @@ export function planBackdoor(context: PlanContext, evaluated: EvaluatedModel): S
     backdoor: organism.backdoor,
     system: experiment.evals.system ?? undefined,
     sampling: { ...sampling, seed },
+    ...(sequential && !origin
+      ? { sequential: { batch: sequentialBatch, alpha, theta, delta, survived } }
+      : {}),
   }
   return planEval(context, evaluated, request)
 }
