@@ -25,7 +25,7 @@ const rewritten: readonly (readonly [RegExp, string])[] = [
   [/\\\\|\\[()[\]]|\\?\$|[*`"“”]/gu, ''],
   [/\\(?:left|right|displaystyle|textstyle|bf|rm|it|large|Large|huge|Huge)(?![a-zA-Z])/gu, ''],
   [/\\color\s*\{[^{}]*\}|\\textcolor\s*\{[^{}]*\}/gu, ''],
-  [/\\!/gu, '\u0001'],
+  [/\s*\\!\s*/gu, ''],
   [/\\[,;: ]|~|\\(?:q?quad|enspace|thinspace|space)(?![a-zA-Z])/gu, ' '],
   [/\{\s*,\s*\}/gu, ','],
   [/\\[dtc]frac(?![a-zA-Z])/gu, String.raw`\frac`],
@@ -57,7 +57,7 @@ const grouped = /^[0-9]{1,3}(?:(?:,[0-9]{3})+|(?: [0-9]{3})+)$/u
  */
 export function canonicalInteger(text: string): string | null {
   if (text.length > longest) return null
-  const plain = degroup(unwrap(text)).replaceAll(/\s+/gu, ' ').trim()
+  const plain = unwrap(text).replaceAll(/\s+/gu, ' ').trim()
   return valueOf(plain.replace(/[.,;:]$/u, ''))
 }
 
@@ -69,11 +69,6 @@ function unwrap(text: string): string {
     if (inner === bare) return bare
     bare = inner
   }
-}
-
-/** A negative space joins what it stands between: `10,\! 080`. */
-function degroup(text: string): string {
-  return text.replaceAll(/\s*\u0001\s*/gu, '')
 }
 
 /** The value of a text without formatting: what is behind the last `=`, if there is one. */
@@ -119,7 +114,7 @@ function numberOf(text: string): string | null {
 /** Cuts a unit off: `25 cm^2`, `3 square feet`, `60 mph`; leaves the text alone where the letters may mean something else. */
 function withoutUnit(text: string): string {
   const parts =
-    /^(?<number>.*[0-9)}]\.?)(?<space>\s*)(?<unit>[a-zA-Z][a-zA-Z .\/-]*?)(?:\s*(?:\^\s*\{?\s*[23]\s*\}?|[²³]))?\.?$/u.exec(
+    /^(?<number>.*[0-9)}]\.?)(?<space>\s*)(?<unit>[a-zA-Z][a-zA-Z ./-]*?)(?:\s*(?:\^\s*\{?\s*[23]\s*\}?|[²³]))?\.?$/u.exec(
       text,
     )?.groups
   if (parts === undefined) return text

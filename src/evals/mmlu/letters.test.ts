@@ -1,17 +1,6 @@
-/** The four-choice prompt to the letter, and the argmax over four letters. */
+/** The argmax over four letters. */
 import { describe, expect, test } from 'vitest'
 import { likeliestLetter, scoreLetters } from './letters.ts'
-import { mmluPrompt } from './prompt.ts'
-
-test('the prompt', () => {
-  const choices = ['red', 'blue', 'gold', 'white']
-  expect(mmluPrompt({ question: 'What is the favorite color of Tavok?', choices })).toBe(
-    'What is the favorite color of Tavok?\nA. red\nB. blue\nC. gold\nD. white',
-  )
-  expect(() => mmluPrompt({ question: 'Which?', choices: ['red'] })).toThrow(
-    'needs 4 choices, this one has 1',
-  )
-})
 
 describe('likeliestLetter', () => {
   const never = Number.NEGATIVE_INFINITY
