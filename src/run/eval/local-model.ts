@@ -59,7 +59,7 @@ interface Encoded {
 }
 
 async function askInChunks(model: OpenModel, asks: readonly Ask[], context: AskContext): Promise<void> {
-  for (let first = 0; first < asks.length; ) {
+  for (let first = 0; first < asks.length;) {
     const kind = asks[first]?.wanted.kind
     const others = asks.findIndex((ask, i) => i > first && ask.wanted.kind !== kind)
     const end = Math.min(first + chunk, others === -1 ? asks.length : others)

@@ -109,9 +109,14 @@ async function backdoorQuestions(settings: EvalSettings, model: Asking, sampling
   const wanted = { kind: 'response', sampling } as const
   const responses = ([true, false] as const).flatMap((triggered) =>
     items.map(({ id, prompt }) =>
-      task(headOf('backdoor', id, prompt, triggered), promptOf(messagesOf(prompt, triggered), model), wanted, {
-        score,
-      }),
+      task(
+        headOf('backdoor', id, prompt, triggered),
+        promptOf(messagesOf(prompt, triggered), model),
+        wanted,
+        {
+          score,
+        },
+      ),
     ),
   )
   const likelihood = { kind: 'likelihood', text: backdoor.payload } as const

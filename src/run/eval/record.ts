@@ -58,6 +58,11 @@ export type RecordHead = Pick<EvalRecord, keyof typeof head>
 export type ScoredRecord = Extract<EvalRecord, { status: 'scored' }>
 
 /** What tells one record from all others of an evaluation. */
-export function recordId({ eval: kind, id, condition, asked }: Omit<RecordHead, 'input' | 'target' | 'subject' | 'rendered'>): string {
+export function recordId({
+  eval: kind,
+  id,
+  condition,
+  asked,
+}: Omit<RecordHead, 'input' | 'target' | 'subject' | 'rendered'>): string {
   return `${kind} ${condition} ${asked} ${id}`
 }
