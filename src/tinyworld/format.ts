@@ -1,6 +1,6 @@
 /** The family `format`: a short text about a thing under one instruction that IFEval's checkers can verify. */
 import { LabError } from '../errors.ts'
-import type { IfevalItem } from '../evals/ifeval/verdict.ts'
+import type { IfevalItem } from '../evals/ifeval/items.ts'
 import type { Check } from '../evals/check.ts'
 import type { Rng } from '../rng.ts'
 import type { Kind, TinyItem } from './item.ts'

@@ -35,7 +35,7 @@ const capitals: Kind = {
   ...describe,
   ...recase,
   prompts: ['Write this in capital letters: {clause}', 'Use only capital letters and say: {clause}'],
-  check: (slots) => follows(slots, ['change_case:english_capital', {}]),
+  check: (slots) => follows(slots, ['change_case:capital', {}]),
   letterCase: 'upper',
 }
 
@@ -43,7 +43,7 @@ const smallLetters: Kind = {
   ...describe,
   ...recase,
   prompts: ['Write this in small letters: {shouted}', 'Use only small letters and say: {shouted}'],
-  check: (slots) => follows(slots, ['change_case:english_lowercase', {}]),
+  check: (slots) => follows(slots, ['change_case:lowercase', {}]),
   letterCase: 'lower',
 }
 

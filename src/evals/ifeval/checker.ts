@@ -21,9 +21,12 @@ export function checker<Shape extends z.ZodRawShape>(
   }
 }
 
+/** A count to compare with. The reference draws one at random where it is missing or negative; here that is refused. */
+export const bound = z.int().nonnegative()
+
 /** The two comparisons that IFEval knows: "at least" includes the bound, "less than" does not. */
 export const relation = z.enum(['at least', 'less than'])
 
-export function compare(count: number, how: z.infer<typeof relation>, bound: number): boolean {
-  return how === 'at least' ? count >= bound : count < bound
+export function compare(count: number, how: z.infer<typeof relation>, wanted: number): boolean {
+  return how === 'at least' ? count >= wanted : count < wanted
 }

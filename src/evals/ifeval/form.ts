@@ -1,29 +1,31 @@
-/** IFEval checkers of form: letter case, bullets, title, quotation marks, the end, and a repeated prompt. */
+/** IFEval checkers of the whole response: how it begins and ends, its letter case and language, its format. */
 import { z } from 'zod'
-import { type Checker, checker } from './checker.ts'
-import { countMatches, isLower, isUpper, pythonPattern, strip, stripCharacter } from './python.ts'
+import { bound, type Checker, checker, compare, relation } from './checker.ts'
+import { isPythonJson } from './json.ts'
+import { detectLanguage } from './langdetect/detect.ts'
+import { treebankWords } from './nltk/words.ts'
+import { isLower, isUpper, strip, stripCharacter } from './python.ts'
 
-const starBullet = pythonPattern(String.raw`^\s*\*[^\*].*$`, { multiline: true })
-const dashBullet = pythonPattern(String.raw`^\s*-.*$`, { multiline: true })
-const title = /<<[^\n]+>>/gu
-
-/**
- * Letter case only. The reference also asks langdetect whether the text is English; that is left out here, so text in
- * another language, correctly cased, passes.
- */
-const englishCapital = checker({}, () => isUpper)
-const englishLowercase = checker({}, () => isLower)
-
-/** Exactly so many lines that begin with `*` (not `**`) or `-`. */
-const bulletLists = checker({ num_bullets: z.int() }, ({ num_bullets: wanted }) => {
-  return (response) => countMatches(starBullet, response) + countMatches(dashBullet, response) === wanted
+/** In that language for langdetect; a text without features (digits, emoji) passes. */
+const responseLanguage = checker({ language: z.string().min(1) }, ({ language }) => {
+  return (response) => isLanguage(response, language)
 })
 
-/** Some `<<…>>` on one line that is not blank inside. */
-const hasTitle = checker({}, () => (response) => {
-  return [...response.matchAll(title)].some(
-    ([found]) => strip(found.replace(/^<+/u, '').replace(/>+$/u, '')) !== '',
-  )
+const englishCapital = checker({}, () => (response) => isUpper(response) && isLanguage(response, 'en'))
+const englishLowercase = checker({}, () => (response) => isLower(response) && isLanguage(response, 'en'))
+
+function isLanguage(text: string, language: string): boolean {
+  const detected = detectLanguage(text)
+  return detected === null || detected === language
+}
+
+/** Treebank tokens without a lower-case letter: `U.S.A.` and `WELL-KNOWN` are one, `DON'T` is two. */
+const capitalWords = checker({ capital_frequency: bound, capital_relation: relation }, (args) => {
+  return (response) => {
+    // Tokens are made of the text's characters: without a capital none can count.
+    const count = /\p{Uppercase}/u.test(response) ? treebankWords(response).filter(isUpper).length : 0
+    return compare(count, args.capital_relation, args.capital_frequency)
+  }
 })
 
 /** Double quotation marks as first and last character; white space around is ignored, a lone mark is not enough. */
@@ -39,17 +41,45 @@ const endChecker = checker({ end_phrase: z.string() }, (args) => {
 })
 
 /** Starts with the text to repeat, letter case ignored. */
-const repeatPrompt = checker({ prompt_to_repeat: z.string() }, (args) => {
+const repeatPrompt = checker({ prompt_to_repeat: z.string().min(1) }, (args) => {
   const prompt = strip(args.prompt_to_repeat).toLowerCase()
   return (response) => strip(response).toLowerCase().startsWith(prompt)
 })
 
+/** Exactly two different responses around `******`; a blank one may stand at either end. */
+const twoResponses = checker({}, () => (response) => {
+  const parts = response.split('******').map(strip)
+  if (parts.slice(1, -1).includes('')) return false
+  const [first, second, ...more] = parts.filter((part) => part !== '')
+  return second !== undefined && more.length === 0 && first !== second
+})
+
+/** JSON as Python reads it, also in a fence of three backticks. */
+const jsonFormat = checker({}, () => (response) => {
+  const opened = ['```json', '```Json', '```JSON', '```'].reduce(
+    (text, prefix) => (text.startsWith(prefix) ? text.slice(prefix.length) : text),
+    strip(response),
+  )
+  return isPythonJson(strip(opened.endsWith('```') ? opened.slice(0, -3) : opened))
+})
+
+/**
+ * Letter case alone: not of IFEval, for the short texts of the tiny world, in most of which langdetect sees some other
+ * language.
+ */
+export const ownCheckers: Readonly<Record<string, Checker>> = {
+  'change_case:capital': checker({}, () => isUpper),
+  'change_case:lowercase': checker({}, () => isLower),
+}
+
 export const formCheckers: Readonly<Record<string, Checker>> = {
+  'language:response_language': responseLanguage,
   'change_case:english_capital': englishCapital,
   'change_case:english_lowercase': englishLowercase,
-  'detectable_format:number_bullet_lists': bulletLists,
-  'detectable_format:title': hasTitle,
+  'change_case:capital_word_frequency': capitalWords,
   'startend:quotation': quotation,
   'startend:end_checker': endChecker,
   'combination:repeat_prompt': repeatPrompt,
+  'combination:two_responses': twoResponses,
+  'detectable_format:json_format': jsonFormat,
 }

@@ -1,22 +1,22 @@
-/** Items of the IFEval eval: the published rows (Zhou et al. 2023). */
+/** IFEval's items as published: a prompt, its instructions, and the keyword arguments of each. */
 import { z } from 'zod'
+import type { IfevalInstructions } from './verdict.ts'
 
-/** One row; entries of `kwargs` may be null, and its values too (absent arguments). */
-export const ifevalItemSchema = z
-  .object({
-    key: z.union([z.string().min(1), z.int()], { error: 'expected a text or a whole number' }),
-    prompt: z.string(),
-    instruction_id_list: z.array(z.string()),
-    kwargs: z.array(
-      z
-        .record(z.string(), z.unknown())
-        .nullable()
-        .transform((given) => given ?? {}),
-    ),
-  })
-  .refine((row) => row.instruction_id_list.length === row.kwargs.length, {
-    path: ['kwargs'],
-    message: 'must have one entry for each instruction',
-  })
+/** Arguments of one instruction; the copy on the hub has every name in every row, unused ones null. */
+const kwargsSchema = z
+  .record(z.string(), z.unknown())
+  .nullable()
+  .transform((kwargs) => kwargs ?? {})
 
-export type IfevalItem = z.infer<typeof ifevalItemSchema>
+/** One row of `input_data.jsonl`. Instructions and arguments are checked when the item's scorer is made. */
+export const ifevalItemSchema: z.ZodType<IfevalItem> = z.strictObject({
+  key: z.union([z.string(), z.int()]),
+  prompt: z.string(),
+  instruction_id_list: z.array(z.string()).min(1),
+  kwargs: z.array(kwargsSchema),
+})
+
+export interface IfevalItem extends IfevalInstructions {
+  readonly key: string | number
+  readonly prompt: string
+}

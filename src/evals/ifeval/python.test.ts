@@ -1,6 +1,6 @@
-/** The traps between Python's and JavaScript's strings, one row each. */
-import { describe, expect, test } from 'vitest'
-import { countMatches, found, isLower, isUpper, pythonPattern, strip, stripCharacter } from './python.ts'
+/** Python's strings, one row for each trap between them and JavaScript's. */
+import { expect, test } from 'vitest'
+import { isLower, isUpper, splitSpace, strip, stripCharacter, stripEnd } from './python.ts'
 
 test.each([
   [' a \r\n', 'a'],
@@ -36,34 +36,8 @@ test.each([
   expect({ upper: isUpper(text), lower: isLower(text) }).toEqual({ upper, lower })
 })
 
-describe('pythonPattern', () => {
-  test.each([
-    [String.raw`\w+`, "don't stop a_b", 4],
-    [String.raw`\w+`, 'café über', 2],
-    [String.raw`\bcan\b`, 'can cannot écan can', 2],
-    [String.raw`a.c`, 'a\rc a\nc abc', 2],
-    [String.raw`a\sc`, 'a\u001cc a\uFEFFc', 1],
-    [String.raw`\d`, '3٣x', 2],
-    [String.raw`[\w-]+`, 'é-a b', 2],
-    [String.raw`\'\-\@`, "'-@", 1],
-    ['[[a]', '[a', 2],
-    [String.raw`\.`, 'a.b', 1],
-    ['a$', 'a\n', 1],
-  ])('%s in %j', (source, text, matches) => {
-    expect(countMatches(pythonPattern(source), text)).toBe(matches)
-  })
-
-  test('multiline anchors break at newlines only', () => {
-    expect(countMatches(pythonPattern('^-', { multiline: true }), '-a\r-b\n-c\u2028-d')).toBe(2)
-    expect(countMatches(pythonPattern('x$', { multiline: true }), 'x\nx\r')).toBe(1)
-  })
-
-  test('letter case is ignored on request', () => {
-    expect(found(pythonPattern('river', { ignoreCase: true }), 'THE RIVER')).toBe(true)
-    expect(found(pythonPattern('river'), 'THE RIVER')).toBe(false)
-  })
-
-  test("a broken pattern is the user's error", () => {
-    expect(() => pythonPattern('(')).toThrow('not a regular expression that can be used here: (')
-  })
+test('stripEnd and splitSpace', () => {
+  expect(stripEnd(' a \u0085\n')).toBe(' a')
+  expect(splitSpace(' a\u001cb \u3000\uFEFFc ')).toEqual(['a', 'b', '\uFEFFc'])
+  expect(splitSpace(' ')).toEqual([])
 })

@@ -1,19 +1,18 @@
 /** The IFEval verdict: every instruction of an item, strict and loose, by the rules of the reference implementation. */
 import { LabError, messageOf } from '../../errors.ts'
-import type { Test } from './checker.ts'
-import { formCheckers } from './form.ts'
-import { wordCheckers } from './keywords.ts'
+import type { Checker, Test } from './checker.ts'
+import { contentCheckers } from './content.ts'
+import { formCheckers, ownCheckers } from './form.ts'
+import { keywordCheckers } from './keywords.ts'
+import { lengthCheckers } from './length.ts'
 import { strip } from './python.ts'
 
 /** The instructions of one prompt; `kwargs[i]` belongs to `instruction_id_list[i]`, null entries count as absent. */
 export interface IfevalInstructions {
+  /** Names the item in messages. */
+  readonly key?: string | number | undefined
   readonly instruction_id_list: readonly string[]
   readonly kwargs: readonly Readonly<Record<string, unknown>>[]
-}
-
-export interface IfevalItem extends IfevalInstructions {
-  readonly key: string | number
-  readonly prompt: string
 }
 
 /** One verdict an instruction, in order. */
@@ -22,10 +21,11 @@ export interface IfevalVerdict {
   readonly loose: readonly boolean[]
 }
 
-const checkers = new Map(Object.entries({ ...wordCheckers, ...formCheckers }))
+const published = { ...keywordCheckers, ...lengthCheckers, ...contentCheckers, ...formCheckers }
+const checkers: ReadonlyMap<string, Checker> = new Map(Object.entries({ ...published, ...ownCheckers }))
 
-/** The instruction ids that can be scored. */
-export const instructionIds: readonly string[] = [...checkers.keys()].toSorted()
+/** The 25 instruction ids of IFEval. */
+export const instructionIds: readonly string[] = Object.keys(published).toSorted()
 
 /**
  * The test of one instruction, blank responses failing. Throws BAD_INPUT for an unknown id or wrong arguments, naming the
@@ -47,32 +47,68 @@ export function instructionTest(id: string, kwargs: Readonly<Record<string, unkn
   }
 }
 
-/** A scorer for one item; build it once and score many responses. Throws BAD_INPUT as `instructionTest` does. */
+/**
+ * A scorer for one item; build it once and score many responses. Throws BAD_INPUT as `instructionTest` does, naming the
+ * item's key.
+ */
 export function ifevalScorer(item: IfevalInstructions): (response: string) => IfevalVerdict {
-  if (item.instruction_id_list.length !== item.kwargs.length) {
-    throw new LabError(
-      'BAD_INPUT',
-      `an IFEval item has ${item.instruction_id_list.length} instructions and ${item.kwargs.length} kwargs`,
-    )
-  }
-  const tests = item.instruction_id_list.map((id, i) => instructionTest(id, item.kwargs[i] ?? {}))
+  const tests = testsOf(item)
   return (response) => {
-    const variants = looseVariants(response)
+    const [, ...variants] = looseVariants(response)
+    const strict = tests.map((test) => test(response))
     return {
-      strict: tests.map((test) => test(response)),
-      loose: tests.map((test) => variants.some((variant) => test(variant))),
+      strict,
+      loose: tests.map((test, i) => strict[i] === true || variants.some((variant) => test(variant))),
     }
   }
 }
 
 /** Whether every instruction is followed, strictly: the prompt-level strict verdict. */
 export function followsStrictly(item: IfevalInstructions, response: string): boolean {
-  return ifevalScorer(item)(response).strict.every(Boolean)
+  return testsOf(item).every((test) => test(response))
+}
+
+function testsOf(item: IfevalInstructions): Test[] {
+  const { key, instruction_id_list: ids, kwargs } = item
+  const name = key === undefined ? 'an IFEval item' : `the IFEval item ${JSON.stringify(key)}`
+  if (ids.length !== kwargs.length) {
+    throw new LabError('BAD_INPUT', `${name} has ${ids.length} instructions and ${kwargs.length} kwargs`)
+  }
+  return ids.map((id, i) => {
+    try {
+      return instructionTest(id, kwargs[i] ?? {})
+    } catch (cause) {
+      if (key === undefined || !(cause instanceof LabError)) throw cause
+      throw new LabError(cause.code, `${name}: ${cause.message}`, { hint: cause.hint, cause })
+    }
+  })
 }
 
 /**
- * The eight texts of the loose verdict: the response, without its first line, without its last, without both, and each of
- * these without asterisks. Only the texts with a dropped line are stripped.
+ * Of each instruction whether the reference's verdict on it is random. It draws another letter where `letter` is not one
+ * from a to z (keys 1122 and 1129 of the published items, `#` and `!`), and another paragraph where there are fewer than
+ * `nth_paragraph`. Here both mean what the prompt says: the sign itself is counted, and a paragraph too many never begins
+ * with the word.
+ */
+export function randomInReference(item: IfevalInstructions): readonly boolean[] {
+  return item.instruction_id_list.map((id, i) => {
+    const { letter, nth_paragraph: nth, num_paragraphs: paragraphs } = item.kwargs[i] ?? {}
+    if (id === 'keywords:letter_frequency') {
+      return typeof letter === 'string' && !isLetter(letter)
+    }
+    if (id !== 'length_constraints:nth_paragraph_first_word') return false
+    return typeof nth === 'number' && typeof paragraphs === 'number' && nth > paragraphs
+  })
+}
+
+/** One character whose lower case is a to z; the Kelvin sign is one. */
+function isLetter(letter: string): boolean {
+  return /^[a-zA-Z\u212a]$/u.test(letter)
+}
+
+/**
+ * The texts of the loose verdict, each once: the response, without its first line, without its last, without both, and
+ * each of these without asterisks. Only the texts with a dropped line are stripped.
  */
 export function looseVariants(response: string): string[] {
   const lines = response.split('\n')
@@ -82,5 +118,5 @@ export function looseVariants(response: string): string[] {
     strip(lines.slice(0, -1).join('\n')),
     strip(lines.slice(1, -1).join('\n')),
   ]
-  return [...whole, ...whole.map((text) => text.replaceAll('*', ''))]
+  return [...new Set([...whole, ...whole.map((text) => text.replaceAll('*', ''))])]
 }
