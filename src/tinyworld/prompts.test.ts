@@ -1,13 +1,8 @@
 /** The generated sets: disjoint, distinct, reproducible, plain data, and large enough. */
 import { describe, expect, test } from 'vitest'
 import { evalKinds } from '../evals/eval.ts'
-<<<<<<< HEAD
-import { instructionIds } from '../evals/ifeval/verdict.ts'
-import { mmluPrompt } from '../evals/mmlu/prompt.ts'
-=======
 import { ifevalScorer } from '../evals/ifeval/verdict.ts'
-import { mmluPrompt } from '../evals/mmlu/letters.ts'
->>>>>>> ifeval
+import { mmluPrompt } from '../evals/mmlu/prompt.ts'
 import { mmluItem } from './choice.ts'
 import { ifevalItem } from './format.ts'
 import { type Split, type TinyItem, families } from './item.ts'

@@ -18,7 +18,7 @@ const allowed: Record<string, readonly string[]> = {
   tinyworld: ['evals', 'data', 'teacher', 'engine', 'model'],
   report: ['analysis', 'engine'],
   run: ['spec', 'store', 'model', 'engine', 'data', 'teacher', 'evals', 'tinyworld', 'analysis', 'report'],
-  export: ['run', 'report', 'evals', 'model'],
+  export: ['run', 'report', 'store'],
   cli: ['run', 'spec', 'store', 'export', 'report', 'evals', 'engine', 'model', 'data', 'analysis'],
 }
 

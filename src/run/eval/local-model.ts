@@ -146,7 +146,8 @@ function encode({ prompt, wanted }: Ask, { tokenizer, maxPositions }: OpenModel)
 
 function encodePrompt(prompt: AskedPrompt, tokenizer: Tokenizer): { rendered: string; ids: number[] } {
   if (prompt.form === 'text') {
-    return { rendered: prompt.text, ids: [...tokenizer.opening, ...tokenizer.encode(prompt.text)] }
+    const { text, ids } = tokenizer.opening
+    return { rendered: text + prompt.text, ids: [...ids, ...tokenizer.encode(prompt.text)] }
   }
   const { messages, prefill = '' } = prompt
   const { rendered, ids } = tokenizer.encodeChat(messages)
