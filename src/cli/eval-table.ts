@@ -1,5 +1,5 @@
 /** An evaluation as people read it: what will be asked, and at the end each eval's rates, means and errors. */
-import type { Questions } from '../run/eval/questions.ts'
+import type { Questions } from '../run/eval/asking.ts'
 import type { EvalResult, EvalResults } from '../run/eval/summary.ts'
 import { rateTable } from './rate-table.ts'
 

@@ -45,12 +45,13 @@ const columns: readonly Column[] = [
   { name: 'error', type: 'STRING', of: (r) => (r.status === 'failed' ? r.error : null) },
 ]
 
+const fieldOf = (cell: Cell): string | number | null => (typeof cell === 'boolean' ? String(cell) : cell)
+
 /** A header and one line a record. */
 export function samplesCsv(records: readonly EvalRecord[]): string {
-  const text = (cell: Cell): string | number | null => (typeof cell === 'boolean' ? String(cell) : cell)
   return [
     csvLine(columns.map(({ name }) => name)),
-    ...records.map((record) => csvLine(columns.map(({ of }) => text(of(record))))),
+    ...records.map((record) => csvLine(columns.map(({ of }) => fieldOf(of(record))))),
   ].join('')
 }
 

@@ -9,7 +9,8 @@ import { tryLock } from '../../store/lock.ts'
 import { changesBetween } from '../changes.ts'
 import type { StageProgress } from '../stage.ts'
 import { openJournal, writeRecords } from './journal.ts'
-import { loadQuestions, type Questions } from './questions.ts'
+import type { Questions } from './asking.ts'
+import { loadQuestions } from './questions.ts'
 import { type EvalRecord, recordId } from './record.ts'
 import type { Respondent } from './respondent.ts'
 import type { EvalSettings } from './settings.ts'
@@ -27,9 +28,9 @@ export interface Evaluation {
 
 export interface EvaluationContext {
   readonly signal: AbortSignal
-  progress(title: string, progress: StageProgress): void
+  readonly progress: (title: string, progress: StageProgress) => void
   /** Before anything is asked: how each eval will be. */
-  planned(questions: readonly Questions[]): void
+  readonly planned: (questions: readonly Questions[]) => void
 }
 
 const stateSchema = z.strictObject({

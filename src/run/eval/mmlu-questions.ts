@@ -7,7 +7,7 @@ import { readCheckedRows } from '../../evals/score/rows.ts'
 import { plainMessages } from '../../data/backdoor.ts'
 import { LabError } from '../../errors.ts'
 import type { Sampling } from '../evals/request.ts'
-import { type Asking, drawItems, itemsFile, type Questions } from './questions.ts'
+import { type Asking, drawItems, itemsFile, type Parts } from './asking.ts'
 import type { AskedPrompt } from './respondent.ts'
 import type { EvalSettings } from './settings.ts'
 import { task } from './task.ts'
@@ -17,7 +17,7 @@ export async function mmluQuestions(
   settings: EvalSettings,
   model: Asking,
   sampling: Sampling,
-): Promise<Pick<Questions, 'tasks' | 'available' | 'form' | 'sampling' | 'chance'>> {
+): Promise<Parts> {
   const file = itemsFile(settings, 'mmlu')
   const all = distinctItems((await readCheckedRows(file, mmluItemSchema)).map(({ value }) => value))
   const items = all.filter(({ choices }) => choices.length > 0)

@@ -8,33 +8,24 @@ import { ifevalScorer } from '../../evals/ifeval/verdict.ts'
 import { scoreMath } from '../../evals/math/boxed.ts'
 import { isIntegerItem, mathItemSchema } from '../../evals/math/items.ts'
 import { mathPrompt } from '../../evals/math/prompt.ts'
-import { byId, readCheckedRows, type ReadRow } from '../../evals/score/rows.ts'
+import { byId, readCheckedRows } from '../../evals/score/rows.ts'
 import { LabError } from '../../errors.ts'
 import type { ChatMessage } from '../../model/chat.ts'
-import { rng } from '../../rng.ts'
 import { keyOf } from '../../store/canonical.ts'
 import type { Sampling } from '../evals/request.ts'
+import {
+  type Asking,
+  atRow,
+  drawItems,
+  formName,
+  itemsFile,
+  type Parts,
+  promptOf,
+  type Questions,
+} from './asking.ts'
 import { mmluQuestions } from './mmlu-questions.ts'
-import type { AskedPrompt, Respondent } from './respondent.ts'
 import { type EvalSettings, maxTokensOf } from './settings.ts'
 import { type Task, task } from './task.ts'
-
-/** One eval, ready to be asked. */
-export interface Questions {
-  readonly kind: EvalKind
-  readonly tasks: readonly Task[]
-  /** Items in the file that could be asked, of which the tasks ask some. */
-  readonly available: number
-  /** How it is asked, in words and settings: part of the result. */
-  readonly form: { readonly [name: string]: string | number | boolean | null }
-  readonly sampling: Sampling | null
-  /** sha256 over what is asked, in order. */
-  readonly promptSet: string
-  /** Rate of a guesser, where there is one. */
-  readonly chance: number | null
-}
-
-export type Asking = Pick<Respondent, 'chats' | 'texts' | 'maxPositions' | 'likelihoods'>
 
 /** Throws BAD_INPUT for what is wrong with the files, with file and line. */
 export async function loadQuestions(
@@ -53,8 +44,6 @@ export async function loadQuestions(
   return { kind, sampling, chance: null, ...parts, promptSet: keyOf(asked) }
 }
 
-type Parts = Pick<Questions, 'tasks' | 'available' | 'form'> & Partial<Pick<Questions, 'sampling' | 'chance'>>
-
 async function partsOf(
   kind: EvalKind,
   settings: EvalSettings,
@@ -72,28 +61,6 @@ async function partsOf(
       return mmluQuestions(settings, model, sampling)
   }
 }
-
-/** The file of an eval's items. Throws BAD_INPUT that says which option names it. */
-export function itemsFile(settings: EvalSettings, name: keyof EvalSettings['items']): string {
-  const file = settings.items[name]
-  if (file !== undefined) return file
-  throw new LabError('BAD_INPUT', `${name} needs its items`, {
-    hint: `name their file with --items ${name}=FILE`,
-  })
-}
-
-/** `count` of the items in an order that the seed draws. */
-export function drawItems<T>(items: readonly T[], kind: EvalKind, { seed, count }: EvalSettings): T[] {
-  return rng(seed, 'eval items', kind).shuffle(items).slice(0, count)
-}
-
-/** A chat for a model that has a template, else the contents alone, an empty line between them. */
-export function promptOf(messages: readonly ChatMessage[], { chats }: Asking): AskedPrompt {
-  if (chats) return { form: 'chat', messages }
-  return { form: 'text', text: messages.map(({ content }) => content).join('\n\n') }
-}
-
-const formName = ({ chats }: Asking): string => (chats ? 'chat' : 'text')
 
 async function backdoorQuestions(settings: EvalSettings, model: Asking, sampling: Sampling): Promise<Parts> {
   const { backdoor, system } = settings
@@ -188,15 +155,5 @@ async function mathQuestions(settings: EvalSettings, model: Asking, sampling: Sa
     tasks,
     available: items.length,
     form: { prompt: formName(model), protocol: settings.protocol, system: settings.system ?? null },
-  }
-}
-
-/** A mistake of an item is one of its row. */
-function atRow<T>(at: ReadRow<unknown>['at'], build: () => T): T {
-  try {
-    return build()
-  } catch (error) {
-    if (!(error instanceof LabError) || error.code !== 'BAD_INPUT') throw error
-    throw new LabError('BAD_INPUT', error.message, { at, hint: error.hint, cause: error })
   }
 }

@@ -3,7 +3,7 @@ import { z } from 'zod'
 import { evalKinds } from '../../evals/eval.ts'
 import { accuracies } from '../../evals/mmlu/accuracy.ts'
 import { ifevalTallies, type Tally, tallyOf } from '../../evals/score/tally.ts'
-import type { Questions } from './questions.ts'
+import type { Questions } from './asking.ts'
 import { ratesOf } from './rates.ts'
 import { type EvalRecord, recordId } from './record.ts'
 
@@ -86,8 +86,11 @@ type Own = readonly { readonly record: EvalRecord; readonly verdicts: number }[]
 function talliesOf(kind: Questions['kind'], own: Own): Record<string, Tally> {
   if (kind === 'backdoor') return backdoorTallies(own.map(({ record }) => record))
   if (kind !== 'ifeval') {
-    const verdict = (record: EvalRecord) => (record.status === 'failed' ? null : record.correct === true)
-    return { accuracy: tallyOf(own.map(({ record }) => verdict(record))) }
+    return {
+      accuracy: tallyOf(
+        own.map(({ record }) => (record.status === 'failed' ? null : record.correct === true)),
+      ),
+    }
   }
   return ifevalTallies(
     own.map(({ record, verdicts }) => ({
