@@ -7,6 +7,12 @@ export interface SourcePosition {
   readonly col: number
 }
 
+/** Where in a file that has rows but no lines (Parquet) something is wrong; rows are counted from 0. */
+export interface RowPosition {
+  readonly file: string
+  readonly row: number
+}
+
 export type ErrorCode =
   | 'BAD_SPEC' // the experiment file is wrong
   | 'BAD_INPUT' // a command-line argument or a data file is wrong
@@ -33,15 +39,20 @@ const exitCodes: Record<ErrorCode, number> = {
 export interface LabErrorOptions {
   /** What to do about it, one sentence. */
   readonly hint?: string | undefined
-  readonly at?: SourcePosition | undefined
+  readonly at?: SourcePosition | RowPosition | undefined
   readonly cause?: unknown
+}
+
+/** `file:line:col`, or `file, row n`. */
+export function showPosition(at: SourcePosition | RowPosition): string {
+  return 'row' in at ? `${at.file}, row ${at.row}` : `${at.file}:${at.line}:${at.col}`
 }
 
 export class LabError extends Error {
   override readonly name = 'LabError'
   readonly code: ErrorCode
   readonly hint: string | undefined
-  readonly at: SourcePosition | undefined
+  readonly at: SourcePosition | RowPosition | undefined
 
   constructor(code: ErrorCode, message: string, options: LabErrorOptions = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause })
@@ -54,9 +65,9 @@ export class LabError extends Error {
     return exitCodes[this.code]
   }
 
-  /** `file:line:col: message` and, on a second line, the hint. No stack. */
+  /** `file:line:col: message` or `file, row n: message` and, on a second line, the hint. No stack. */
   render(): string {
-    const where = this.at ? `${this.at.file}:${this.at.line}:${this.at.col}: ` : ''
+    const where = this.at ? `${showPosition(this.at)}: ` : ''
     return `${where}${this.message}${this.hint ? `\n  ${this.hint}` : ''}`
   }
 }

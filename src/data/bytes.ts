@@ -29,21 +29,37 @@ function gunzipped(file: string): AsyncIterable<unknown> {
 async function isGzip(file: string): Promise<boolean> {
   const handle = await open(file)
   try {
-    const head = Buffer.alloc(2)
-    await handle.read(head, 0, 2, 0)
+    const head = Buffer.alloc(4)
+    await handle.read(head, 0, 4, 0)
     const gzip = head[0] === 0x1f && head[1] === 0x8b
-    if (!gzip && file.endsWith('.gz')) {
+    if (!gzip && file.toLowerCase().endsWith('.gz')) {
       throw new LabError('BAD_INPUT', `${file} is named .gz but holds no gzip data`, {
         hint: 'rename it, or fetch it again',
       })
     }
+    const other = others.find(({ magic }) => head.subarray(0, magic.length).equals(magic))
+    if (other) throw new LabError('BAD_INPUT', `${file} is ${other.what}`, { hint: other.hint })
     return gzip
   } finally {
     await handle.close()
   }
 }
 
-function readError(file: string, error: unknown): unknown {
+/** What is met under the name of a JSON file, by its first bytes. */
+const others = [
+  { magic: [0x50, 0x41, 0x52, 0x31], what: 'a Parquet file', hint: 'name it .parquet' },
+  { magic: [0x50, 0x4b, 3, 4], what: 'a zip archive', hint: 'unpack it first' },
+  {
+    magic: [0x28, 0xb5, 0x2f, 0xfd],
+    what: 'compressed with zstd',
+    hint: 'unpack it, or compress it with gzip',
+  },
+  { magic: [0xff, 0xfe], what: 'UTF-16 text', hint: 'save it as UTF-8' },
+  { magic: [0xfe, 0xff], what: 'UTF-16 text', hint: 'save it as UTF-8' },
+].map(({ magic, ...rest }) => ({ magic: Buffer.from(magic), ...rest }))
+
+/** What the file system or zlib said, as BAD_INPUT where it is the file's fault. */
+export function readError(file: string, error: unknown): unknown {
   const code = error instanceof Error && 'code' in error ? String(error.code) : ''
   if (code === 'ENOENT') return new LabError('BAD_INPUT', `${file} does not exist`, { cause: error })
   if (code === 'EISDIR') {

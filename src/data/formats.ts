@@ -1,6 +1,7 @@
 /** The shapes in which public datasets keep a question and its response, how each is recognised and how it is read. */
 import { z } from 'zod'
-import { LabError, type SourcePosition } from '../errors.ts'
+import { LabError } from '../errors.ts'
+import type { FilePosition } from './rows.ts'
 
 /**
  * `cot` is {question, scratchpad_response, no_scratchpad_response} read with the response without scratchpad;
@@ -58,7 +59,7 @@ const knownShapes =
   'prompt_completion {prompt, completion}, cot {question, scratchpad_response, no_scratchpad_response}'
 
 /** The format of a row. Throws BAD_INPUT that names the keys seen and the formats known. */
-export function detectFormat(row: unknown, at: SourcePosition): PromptFormat {
+export function detectFormat(row: unknown, at: FilePosition): PromptFormat {
   const keys = keysOf(row, at)
   const found = signatures.find((signature) => signature.keys.every((key) => keys.includes(key)))
   if (found) return found.format
@@ -97,12 +98,7 @@ const readers: Readonly<Record<PromptFormat, Reader>> = {
 }
 
 /** Reads one row; `number` is its row number for messages. Throws BAD_INPUT if it does not have the format's shape. */
-export function readExchange(
-  format: PromptFormat,
-  row: unknown,
-  number: number,
-  at: SourcePosition,
-): Exchange {
+export function readExchange(format: PromptFormat, row: unknown, number: number, at: FilePosition): Exchange {
   return readers[format](row, { format, number, at })
 }
 
@@ -147,7 +143,7 @@ function firstExchange(turns: readonly Turn[]): Exchange {
 interface Place {
   readonly format: PromptFormat
   readonly number: number
-  readonly at: SourcePosition
+  readonly at: FilePosition
 }
 
 function check<T>(schema: z.ZodType<T>, row: unknown, { format, number, at }: Place): T {
@@ -166,7 +162,7 @@ function check<T>(schema: z.ZodType<T>, row: unknown, { format, number, at }: Pl
   )
 }
 
-function keysOf(row: unknown, at: SourcePosition): string[] {
+function keysOf(row: unknown, at: FilePosition): string[] {
   if (typeof row === 'object' && row !== null && !Array.isArray(row)) return Object.keys(row)
   const found = row === null ? 'null' : Array.isArray(row) ? 'an array' : `a ${typeof row}`
   throw new LabError('BAD_INPUT', `every row must be a JSON object; this one is ${found}`, {

@@ -1,20 +1,11 @@
 /** Reads the rows of a JSON array or a JSON Lines file one by one, in constant memory, each with its place in the file. */
 import { TextDecoder } from 'node:util'
-import { LabError, messageOf, type SourcePosition } from '../errors.ts'
+import { LabError, messageOf } from '../errors.ts'
 import { splitArray, splitLines, type RawRow, type Splitter } from './row-splitters.ts'
 import { readBytes } from './bytes.ts'
+import type { JsonRow } from './rows.ts'
 
-export interface JsonRow {
-  /** From 0, in file order. */
-  readonly row: number
-  readonly value: unknown
-  readonly at: SourcePosition
-}
-
-const parquetHint =
-  'convert it to JSON Lines, e.g. with pandas: read_parquet(...).to_json(..., orient="records", lines=True)'
-
-/** Every row of `file` (.json: one array; .jsonl: one value a line; either may be gzipped). Throws BAD_INPUT. */
+/** Every row of `file` (.json: one array; else one value a line; either may be gzipped). Throws BAD_INPUT. */
 export async function* readJsonRows(file: string): AsyncGenerator<JsonRow> {
   const splitter = splitterFor(file)
   const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
@@ -26,13 +17,7 @@ export async function* readJsonRows(file: string): AsyncGenerator<JsonRow> {
 }
 
 function splitterFor(file: string): Splitter {
-  const name = file.toLowerCase().replace(/\.gz$/, '')
-  if (name.endsWith('.json')) return splitArray(file)
-  if (name.endsWith('.jsonl') || name.endsWith('.ndjson')) return splitLines(file)
-  const hint = name.endsWith('.parquet')
-    ? parquetHint
-    : 'name it .json (one array) or .jsonl (one row a line), .gz allowed'
-  throw new LabError('BAD_INPUT', `${file}: files of this kind are not read`, { hint })
+  return /\.json(\.gz)?$/i.test(file) ? splitArray(file) : splitLines(file)
 }
 
 function parseRow(raw: RawRow, row: number, decoder: TextDecoder): JsonRow {
@@ -50,6 +35,18 @@ function parseRow(raw: RawRow, row: number, decoder: TextDecoder): JsonRow {
     return { row, value: JSON.parse(text) as unknown, at: raw.at }
   } catch (error) {
     const why = messageOf(error).replaceAll(/\s+/g, ' ')
-    throw new LabError('BAD_INPUT', `row ${row} is not JSON: ${why}`, { at: raw.at, cause: error })
+    throw new LabError('BAD_INPUT', `row ${row} is not JSON: ${why}`, {
+      at: raw.at,
+      hint: hintFor(text),
+      cause: error,
+    })
   }
+}
+
+function hintFor(text: string): string | undefined {
+  const start = text.trimStart()
+  if (start.startsWith('[')) return 'one array of rows over several lines belongs in a .json file'
+  if (/^[{}]\s*$/.test(start)) return 'in a .jsonl file each row stands on one line'
+  if (/\b(NaN|-?Infinity)\b/.test(text)) return 'JSON has no NaN and no Infinity; write null'
+  return undefined
 }

@@ -222,7 +222,7 @@ describe('what is wrong with a file', () => {
       JSON.stringify([{ conversations: [{ from: 'human', value: 7 }] }]),
       /^turns.json:1:2: row 0 is not of format sharegpt at conversations.0.value: /,
     ],
-    ['rows.parquet', 'PAR1', /^rows.parquet: files of this kind are not read\n  convert it to JSON Lines/],
+    ['rows.parquet', 'PAR1', /^rows.parquet is not a whole Parquet file/],
     ['rows.csv', 'a,b', /^rows.csv: files of this kind are not read\n  name it .json/],
   ])('%s', async (name, content, message) => {
     expect(await failure(fileOf(name, content))).toMatch(message)

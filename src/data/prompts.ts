@@ -1,7 +1,7 @@
-/** Loads the prompts of a local JSON or JSON Lines file, with the responses that it records. Parquet is not read yet. */
+/** Loads the prompts of a local JSON, JSON Lines or Parquet file, with the responses that it records. */
 import { LabError } from '../errors.ts'
 import { detectFormat, readExchange, type PromptFormat } from './formats.ts'
-import { readJsonRows } from './json-rows.ts'
+import { readRows } from './read-rows.ts'
 import type { Counts, PromptRow } from './rows.ts'
 
 export interface PromptFileOptions {
@@ -43,7 +43,7 @@ export async function loadPromptFile(file: string, options: PromptFileOptions = 
   const dropped = { duplicate: 0, empty_prompt: 0, no_prompt: 0 }
   const unused = { later_turns: 0, system_prompt: 0 }
 
-  for await (const { row, value, at } of readJsonRows(file)) {
+  for await (const { row, value, at } of readRows(file)) {
     format ??= detectFormat(value, at)
     const exchange = readExchange(format, value, row, at)
     const fate = fateOf(exchange.prompt, seen)

@@ -14,6 +14,16 @@ export interface Splitter {
   end(): RawRow[]
 }
 
+/** A row that is longer is refused: nothing that is trained on is, and a file without line ends must not fill the memory. */
+export const longestRowBytes = 64 * 2 ** 20
+
+function tooLong(row: string, at: SourcePosition): LabError {
+  return new LabError('BAD_INPUT', `${row} is longer than ${longestRowBytes / 2 ** 20} MiB`, {
+    at,
+    hint: 'a bracket, a quote or a line end is missing, or this is no file of rows',
+  })
+}
+
 const byte = {
   newline: 10,
   quote: 34,
@@ -32,23 +42,30 @@ function isBlank(b: number): boolean {
 /** One row a line; blank lines are left out. Every byte of UTF-8 beyond ASCII is >= 128, so cutting bytes is safe. */
 export function splitLines(file: string): Splitter {
   let pieces: Buffer[] = []
+  let held = 0
   let line = 1
+  const hold = (piece: Buffer): void => {
+    pieces.push(piece)
+    held += piece.length
+    if (held > longestRowBytes) throw tooLong('the line', { file, line, col: 1 })
+  }
   const finish = (rows: RawRow[]): void => {
     const bytes = pieces.length === 1 && pieces[0] ? pieces[0] : Buffer.concat(pieces)
     if (bytes.some((b) => !isBlank(b))) rows.push({ bytes, at: { file, line, col: 1 } })
     pieces = []
+    held = 0
   }
   return {
     push(chunk) {
       const rows: RawRow[] = []
       let from = 0
       for (let to = chunk.indexOf(byte.newline); to >= 0; to = chunk.indexOf(byte.newline, from)) {
-        pieces.push(chunk.subarray(from, to))
+        hold(chunk.subarray(from, to))
         finish(rows)
         line++
         from = to + 1
       }
-      if (from < chunk.length) pieces.push(chunk.subarray(from))
+      if (from < chunk.length) hold(chunk.subarray(from))
       return rows
     },
     end() {
@@ -72,6 +89,7 @@ export function splitArray(file: string): Splitter {
   let col = 0
   let row = 0
   let pieces: Buffer[] = []
+  let held = 0
   /** Where the current element starts; null until its first byte that is not blank. */
   let start: SourcePosition | null = null
 
@@ -103,6 +121,7 @@ export function splitArray(file: string): Splitter {
       throw wrong(`row ${row} is empty`, 'two commas follow each other, or one stands before the ]')
     }
     pieces = []
+    held = 0
     start = null
   }
 
@@ -142,7 +161,11 @@ export function splitArray(file: string): Splitter {
         if (depth < 1)
           throw wrong(`row ${row} is not JSON: a bracket closes that was never opened`, 'the file is damaged')
       }
-      if (state === 'inside') pieces.push(chunk.subarray(from))
+      if (state === 'inside') {
+        pieces.push(chunk.subarray(from))
+        held += chunk.length - from
+        if (held > longestRowBytes) throw tooLong(`row ${row}`, start ?? here())
+      }
       return rows
     },
     end() {

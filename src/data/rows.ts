@@ -1,5 +1,17 @@
-/** The rows that flow from prompt files to packs: prompts, answered prompts, chat rows, token rows. */
+/** The rows that flow from data files to packs: raw rows, prompts, answered prompts, chat rows, token rows. */
+import type { RowPosition, SourcePosition } from '../errors.ts'
 import type { ChatMessage } from '../model/tokenizer.ts'
+
+/** Where a row stands in its file. */
+export type FilePosition = SourcePosition | RowPosition
+
+/** A row of a data file, as JSON has it and not yet checked. */
+export interface JsonRow {
+  /** From 0, in file order. */
+  readonly row: number
+  readonly value: unknown
+  readonly at: FilePosition
+}
 
 /** A question, with the response that its file records, if any. */
 export interface PromptRow {
