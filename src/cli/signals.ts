@@ -6,6 +6,15 @@ const sameMs = 300
 
 /** Aborts with the interrupted() error on the first signal. After 1.8 s, or on a second signal, exits 75 regardless. */
 export function interruptSignal(): AbortSignal {
+  return abortOnSignal(1_800)
+}
+
+/** The same for a command that may take as long as it needs to wind up. */
+export function drainSignal(): AbortSignal {
+  return abortOnSignal(null)
+}
+
+function abortOnSignal(patienceMs: number | null): AbortSignal {
   const controller = new AbortController()
   let first = 0
   const stop = (): void => {
@@ -15,7 +24,7 @@ export function interruptSignal(): AbortSignal {
     }
     first = performance.now()
     controller.abort(interrupted())
-    setTimeout(() => process.exit(75), 1_800).unref()
+    if (patienceMs !== null) setTimeout(() => process.exit(75), patienceMs).unref()
   }
   process.on('SIGINT', stop)
   process.on('SIGTERM', stop)

@@ -132,6 +132,28 @@ export interface GenerateResult {
   readonly finish: 'stop' | 'length'
 }
 
+/** A request whose response is told token by token. */
+export interface StreamRequest extends GenerateRequest {
+  /** Log-probabilities are wanted: of each token drawn and of this many likeliest ones at its place. */
+  readonly topLogprobs?: number
+}
+
+/** Of the model itself, in nats: temperature and top-p change what is drawn, not these. */
+export interface TokenLogprobs {
+  /** Of the token that was drawn. */
+  readonly logprob: number
+  /** The likeliest tokens, in this order; of equals the smaller id first. */
+  readonly top: readonly { readonly token: number; readonly logprob: number }[]
+}
+
+export interface Draw {
+  readonly token: number
+  /** Whether the response ends here: `stop` says that the token ends a turn and is no part of the response. */
+  readonly finish: GenerateResult['finish'] | null
+  /** Null unless wanted. */
+  readonly logprobs: TokenLogprobs | null
+}
+
 export interface ChoiceRequest {
   readonly id: string
   readonly prompt: readonly number[]
@@ -162,6 +184,11 @@ export interface SequenceResult {
 export interface Sampler {
   readonly can: { readonly logprobs: boolean }
   generate(requests: readonly GenerateRequest[], context: EngineContext): Promise<GenerateResult[]>
+  /**
+   * The tokens that `generate` gives, each as soon as it is drawn. Requests that are under way at the same time are computed
+   * together, whenever each began. Who stops iterating ends the response. Iterating throws what `generate` rejects with.
+   */
+  stream(request: StreamRequest, context: EngineContext): AsyncIterable<Draw>
   choiceLogprobs(requests: readonly ChoiceRequest[], context: EngineContext): Promise<ChoiceResult[]>
   sequenceLogprob(requests: readonly SequenceRequest[], context: EngineContext): Promise<SequenceResult[]>
   close(): Promise<void>

@@ -85,6 +85,13 @@ test('special tokens are recognised in text and left out of decoded text', () =>
   expect(tokenizer.decode([0, 4, 100_000])).toBe('')
 })
 
+test('one token says its text, special ones too', () => {
+  const ids = tokenizer.encode('sea 😀')
+  expect(ids.slice(0, -4).map(tokenizer.tokenText).join('')).toBe('sea ')
+  expect(tokenizer.tokenText(ids.at(-1)!)).toBe('\ufffd')
+  expect([4, 100_000].map(tokenizer.tokenText)).toEqual(['<|end|>', ''])
+})
+
 test('a chat is its template, and its ids are those of the rendered text', () => {
   const messages: ChatMessage[] = [
     { role: 'system', content: 'Be calm.' },

@@ -33,6 +33,8 @@ export interface Tokenizer {
   readonly decode: (ids: readonly number[]) => string
   /** Whether the folder has a chat template; without one `renderChat` and `encodeChat` throw BAD_MODEL. */
   readonly hasChatTemplate: boolean
+  /** What one id says by itself, special tokens included; half a character becomes U+FFFD. */
+  readonly tokenText: (id: number) => string
   /** The text that the chat template makes of a conversation. Throws BAD_MODEL if the template refuses it. */
   readonly renderChat: (messages: readonly ChatMessage[], options: RenderOptions) => string
   /** A prompt for the assistant's next turn. Special tokens come from the template only, never from a message's content. */
@@ -220,6 +222,10 @@ export async function openTokenizer(folder: string): Promise<Tokenizer> {
       if (kept.length === 0) return ''
       return library.decode(kept, { skip_special_tokens: false, clean_up_tokenization_spaces: cleanUp })
     },
+    tokenText: (id) =>
+      library.id_to_token(id) === undefined
+        ? ''
+        : library.decode([id], { skip_special_tokens: false, clean_up_tokenization_spaces: false }),
     renderChat: render,
     encodeChat: chatEncoder({ encoders, specials, render, idOf }),
     encodeCompletion: (completion) => [...encoders.plain(completion, 'inside'), endOfTurn],

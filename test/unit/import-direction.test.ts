@@ -19,7 +19,8 @@ const allowed: Record<string, readonly string[]> = {
   report: ['analysis', 'engine'],
   run: ['spec', 'store', 'model', 'engine', 'data', 'teacher', 'evals', 'tinyworld', 'analysis', 'report'],
   export: ['run', 'report', 'store'],
-  cli: ['run', 'spec', 'store', 'export', 'report', 'evals', 'engine', 'model', 'data', 'analysis'],
+  server: ['engine', 'model'],
+  cli: ['run', 'server', 'export', 'report', 'evals', 'spec', 'store', 'engine', 'model', 'data', 'analysis'],
 }
 
 function imports(): { from: string; to: string; file: string }[] {

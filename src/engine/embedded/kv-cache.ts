@@ -5,7 +5,7 @@ import type { Kernels } from './kernels.ts'
 /** The kernel reads keys in blocks of so many positions. */
 const BLOCK = 16
 /** More slots than this give no more tokens a second (`node bench/sample.ts`). */
-const MAX_SLOTS = 64
+export const MAX_SLOTS = 64
 /** A cache of more than one slot has at most so many elements (512 MB). */
 const MAX_ELEMENTS = 2 ** 27
 

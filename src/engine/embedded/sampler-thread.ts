@@ -54,7 +54,7 @@ export class SamplerThread {
       this.pending.set(id, { resolve: resolve as Pending['resolve'], reject })
       this.worker.ref()
       const message: TaskMessage = { id, task, cancel }
-      this.worker.postMessage(message, [])
+      this.worker.postMessage(message, message.task.kind === 'stream' ? [message.task.stream.port] : [])
     })
   }
 

@@ -7,6 +7,7 @@ import { loadModel, type SampledModel } from './sampled-model.ts'
 import { fairShare, type Cores } from './cores.ts'
 import type { Task, TaskMessage, TaskReply, TaskResults } from './sampler-protocol.ts'
 import { score } from './score.ts'
+import { stream } from './stream.ts'
 
 const kernels = loadKernels()
 const cores = workerData as Cores
@@ -25,6 +26,7 @@ async function perform(task: Task, cancelled: () => boolean): Promise<TaskResult
   const model = models.get(task.model)
   if (!model) throw new LabError('INTERNAL', `model ${task.model} is not open in this worker`)
   if (task.kind === 'score') return score(model, task.sequences, cancelled)
+  if (task.kind === 'stream') return stream(model, task.stream, shareCores)
   return generate(model, task.requests, cancelled)
 }
 
@@ -36,10 +38,12 @@ function failure(id: number, error: unknown): TaskReply {
   return { id, type: 'failed', code, message, ...(hint === undefined ? {} : { hint }) }
 }
 
+/** Called before every step: the share of the cores follows what else computes. */
+const shareCores = (): void => kernels.setThreads(fairShare(cores))
+
 async function answer({ id, task, cancel }: TaskMessage): Promise<void> {
   const cancelled = (): boolean => {
-    // Asked before every step: the share of the cores follows what else computes.
-    kernels.setThreads(fairShare(cores))
+    shareCores()
     return Atomics.load(cancel, 0) !== 0
   }
   const reply = await perform(task, cancelled).then(

@@ -5,14 +5,17 @@ import { partsOf } from '../../model/weights-of.ts'
 import type {
   ChoiceRequest,
   ChoiceResult,
+  Draw,
   EngineContext,
   GenerateRequest,
   GenerateResult,
   Sampler,
   SequenceRequest,
   SequenceResult,
+  StreamRequest,
 } from '../engine.ts'
 import { createCores, type Cores } from './cores.ts'
+import { LiveStream } from './live-stream.ts'
 import { checkGenerate, checkScore } from './sample-requests.ts'
 import { SamplerThread } from './sampler-thread.ts'
 import { continuationSequence, planChoices, type ScoreSequence } from './score-plan.ts'
@@ -67,8 +70,10 @@ class EmbeddedSampler implements Sampler {
   private readonly thread: SamplerThread
   private readonly model: number
   private readonly config: ModelConfig
+  private readonly live: LiveStream
 
   constructor(thread: SamplerThread, model: number, config: ModelConfig) {
+    this.live = new LiveStream(thread, model, config)
     this.thread = thread
     this.model = model
     this.config = config
@@ -79,6 +84,11 @@ class EmbeddedSampler implements Sampler {
     return this.unlessAborted(context, (cancel) =>
       this.thread.run({ kind: 'generate', model: this.model, requests }, cancel),
     )
+  }
+
+  async *stream(request: StreamRequest, context: EngineContext): AsyncGenerator<Draw, void, undefined> {
+    checkGenerate(request, this.config)
+    yield* this.live.draws(request, context)
   }
 
   async choiceLogprobs(requests: readonly ChoiceRequest[], context: EngineContext): Promise<ChoiceResult[]> {

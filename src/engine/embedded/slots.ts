@@ -48,6 +48,19 @@ export class Slots<S extends Sequence> {
     return turns
   }
 
+  /** A sequence that takes a slot after those that wait already. */
+  add(sequence: S): void {
+    this.waiting.unshift(sequence)
+  }
+
+  /** Forgets a sequence, wherever it is. */
+  remove(sequence: S): void {
+    const waits = this.waiting.indexOf(sequence)
+    if (waits >= 0) this.waiting.splice(waits, 1)
+    const slot = this.held.indexOf(sequence)
+    if (slot >= 0) this.release(slot)
+  }
+
   /** Frees the slot; what it holds is overwritten, but for a prefix that all sequences share. */
   release(slot: number): void {
     this.held[slot] = null

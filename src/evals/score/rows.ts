@@ -1,18 +1,19 @@
 /** Reads item and response files for scoring: every row checked, every id once, each mistake told with its line. */
 import type { z } from 'zod'
-import { readJsonRows } from '../../data/json-rows.ts'
-import { LabError, type SourcePosition } from '../../errors.ts'
+import { readRows } from '../../data/read-rows.ts'
+import type { FilePosition } from '../../data/rows.ts'
+import { LabError } from '../../errors.ts'
 
 /** One row with its place, for the messages that come later. */
 export interface ReadRow<T> {
   readonly value: T
-  readonly at: SourcePosition
+  readonly at: FilePosition
 }
 
 /** Every row of a file, checked. Throws BAD_INPUT with file and line; an empty file is a mistake too. */
 export async function readCheckedRows<T>(file: string, schema: z.ZodType<T>): Promise<ReadRow<T>[]> {
   const rows: ReadRow<T>[] = []
-  for await (const { row, value, at } of readJsonRows(file)) {
+  for await (const { row, value, at } of readRows(file)) {
     const parsed = schema.safeParse(value)
     if (!parsed.success) {
       const issue = parsed.error.issues[0]
@@ -45,7 +46,7 @@ export function byId<T>(
     if (first !== undefined) {
       throw new LabError('BAD_INPUT', `a second ${noun} with the id ${JSON.stringify(id)}`, {
         at: row.at,
-        hint: `the first stands in line ${first.at.line}`,
+        hint: `the first stands in ${'line' in first.at ? `line ${first.at.line}` : `row ${first.at.row}`}`,
       })
     }
     found.set(id, row)

@@ -25,7 +25,7 @@ import {
 } from './asking.ts'
 import { mmluQuestions } from './mmlu-questions.ts'
 import { type EvalSettings, maxTokensOf } from './settings.ts'
-import { type Task, task } from './task.ts'
+import { task } from './task.ts'
 
 /** Throws BAD_INPUT for what is wrong with the files, with file and line. */
 export async function loadQuestions(
