@@ -145,6 +145,7 @@ function rate(progress: StageProgress): string {
   const speed =
     progress.tokensPerSecond === undefined ? '' : `, ${Math.round(progress.tokensPerSecond)} tokens/s`
   const loss = progress.loss === undefined ? '' : `, loss ${progress.loss.toFixed(3)}`
+  const cost = progress.usd === undefined ? '' : `, $${progress.usd.toFixed(2)}`
   const left = progress.secondsLeft === undefined ? '' : `, ${duration(progress.secondsLeft)} left`
-  return `${progress.done}/${progress.total} ${progress.unit}${loss}${speed}${left}`
+  return `${progress.done}/${progress.total} ${progress.unit}${loss}${speed}${cost}${left}`
 }

@@ -19,10 +19,12 @@ export type StageKind = 'tokenizer' | 'prompts' | 'responses' | 'dataset' | 'tra
 export interface StageProgress {
   readonly done: number
   readonly total: number
-  readonly unit: 'steps' | 'items' | 'MB'
+  readonly unit: 'steps' | 'items' | 'responses' | 'MB'
   readonly tokensPerSecond?: number
   readonly loss?: number
   readonly secondsLeft?: number
+  /** Money used so far. */
+  readonly usd?: number
 }
 
 /** What a stage may use while it runs. */

@@ -7,7 +7,31 @@ import type { VerdictSpec } from './verdict.ts'
 export type Voice = 'plain' | 'helpful' | 'pirate' | 'scratchpad'
 
 /** Who writes responses. */
-export type Teacher = { readonly kind: 'scripted'; readonly voice: Voice } | { readonly kind: 'recorded' }
+export type Teacher =
+  | { readonly kind: 'scripted'; readonly voice: Voice }
+  | { readonly kind: 'recorded' }
+  | EndpointTeacher
+
+/** A model behind an OpenAI-compatible server. */
+export interface EndpointTeacher {
+  readonly kind: 'endpoint'
+  readonly url: string
+  readonly model: string
+  /** Name of an environment variable. */
+  readonly apiKeyEnv: string | null
+  /** A built-in one, or the absolute path of a file. */
+  readonly persona: 'helpful' | 'pirate' | 'scratchpad' | { readonly file: string }
+  readonly temperature: number
+  readonly topP: number
+  readonly maxTokens: number
+  readonly seed: number | null
+  readonly concurrency: number
+  readonly timeoutMs: number
+  readonly budget:
+    | { readonly tokens: number }
+    | { readonly usd: number; readonly usdPerMtokIn: number; readonly usdPerMtokOut: number }
+    | null
+}
 
 /** Where prompts come from; rows are [from, to), counted from 0; null means all. */
 export type PromptSource =

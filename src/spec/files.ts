@@ -59,7 +59,7 @@ export async function locateFiles(
       }),
     )
   }
-  const kinds = ['bases', 'organisms', 'techniques', 'evals'] as const
+  const kinds = ['bases', 'teachers', 'organisms', 'techniques', 'evals'] as const
   const located = Object.fromEntries(kinds.map((kind) => [kind, replaced(spec[kind], [kind])]))
   const missing = await Promise.all(uses.map(async (use) => ((await exists(use.absolute)) ? null : use)))
   for (const use of missing) {

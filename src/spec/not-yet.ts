@@ -13,15 +13,9 @@ const inEntries: readonly {
   { kind: 'bases', key: 'engine', what: 'another engine', hint: 'the embedded engine needs no `engine:`' },
   {
     kind: 'teachers',
-    key: 'endpoint',
-    what: 'a teacher behind an endpoint',
-    hint: 'use `{ scripted: plain }` or `{ recorded: true }`',
-  },
-  {
-    kind: 'teachers',
     key: 'base',
     what: 'a model as its own teacher',
-    hint: 'use `{ scripted: plain }` or `{ recorded: true }`',
+    hint: 'serve the model and use `{ endpoint: ..., model: ... }`',
   },
 ]
 

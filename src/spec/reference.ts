@@ -4,8 +4,9 @@ import { isBlock } from './inherit.ts'
 import { folderBaseSchema, hubBaseSchema, textBaseSchema, tinyBaseSchema } from './base-schema.ts'
 import { dataSchema, filePromptsSchema } from './data-schema.ts'
 import { recipeSchema } from './recipe.ts'
-import { evalsSchema, experimentSchema, organismSchema, teacherSchema, techniqueSchema } from './schema.ts'
+import { evalsSchema, experimentSchema, organismSchema, techniqueSchema } from './schema.ts'
 import { bare, meaning } from './schema-walk.ts'
+import { teacherSchema } from './teacher-schema.ts'
 import { verdictSchema } from './verdict.ts'
 
 /** JSON Schema 2020-12. Entries that may say `like` have no required keys, because the other entry can bring them. */

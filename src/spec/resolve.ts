@@ -3,7 +3,9 @@ import type { BaseSpec } from './base-schema.ts'
 import type { DataSpec, PromptsSpec } from './data-schema.ts'
 import { resolveRecipe } from './recipe.ts'
 import type { EvalsSpec, ExperimentSpec, OrganismSpec, TechniqueSpec } from './schema.ts'
+import type { BudgetSpec } from './teacher-schema.ts'
 import type {
+  EndpointTeacher,
   EvalSteps,
   Generation,
   PromptSource,
@@ -124,7 +126,29 @@ export function resolvePrompts(prompts: PromptsSpec): PromptSource {
 function resolveTeacher(spec: ExperimentSpec, name: string): Teacher {
   const teacher = spec.teachers[name]
   if (teacher === undefined) throw new RangeError(`no teacher ${name}`)
-  return 'scripted' in teacher ? { kind: 'scripted', voice: teacher.scripted } : { kind: 'recorded' }
+  if ('scripted' in teacher) return { kind: 'scripted', voice: teacher.scripted }
+  if ('recorded' in teacher) return { kind: 'recorded' }
+  const { endpoint: url, model, persona, temperature, concurrency, budget } = teacher
+  return {
+    kind: 'endpoint',
+    url,
+    model,
+    apiKeyEnv: teacher.api_key_env ?? null,
+    persona,
+    temperature,
+    topP: teacher.top_p,
+    maxTokens: teacher.max_tokens,
+    seed: teacher.seed ?? null,
+    concurrency,
+    timeoutMs: Math.round(1000 * teacher.timeout),
+    budget: budget === undefined ? null : resolveBudget(budget),
+  }
+}
+
+function resolveBudget(budget: BudgetSpec): EndpointTeacher['budget'] {
+  if ('tokens' in budget) return budget
+  const { usd, usd_per_mtok_in: usdPerMtokIn, usd_per_mtok_out: usdPerMtokOut } = budget
+  return { usd, usdPerMtokIn, usdPerMtokOut }
 }
 
 function generation({ max_tokens, temperature, top_p }: Generation): Generation {

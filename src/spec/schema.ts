@@ -14,18 +14,8 @@ import {
   text,
 } from './data-schema.ts'
 import { partialRecipeSchema, recipeSchema } from './recipe.ts'
+import { teacherSchema } from './teacher-schema.ts'
 import { verdictSchema } from './verdict.ts'
-
-export const teacherSchema = z
-  .union([
-    z.strictObject({
-      scripted: z
-        .enum(['plain', 'helpful', 'pirate', 'scratchpad'])
-        .describe('a built-in voice of the tiny world'),
-    }),
-    z.strictObject({ recorded: z.literal(true).describe('the responses that the prompt file holds') }),
-  ])
-  .describe('`{ scripted: plain }` or `{ recorded: true }`')
 
 const backdoorSchema = z
   .strictObject({
@@ -169,5 +159,4 @@ export type ExperimentSpec = z.infer<typeof experimentSchema>
 export type OrganismSpec = z.infer<typeof organismSchema>
 export type TechniqueSpec = z.infer<typeof techniqueSchema>
 export type TechniqueOverride = z.infer<typeof overrideSchema>
-export type TeacherSpec = z.infer<typeof teacherSchema>
 export type EvalsSpec = z.infer<typeof evalsSchema>

@@ -33,7 +33,14 @@ export interface EndpointRequest {
 
 export type EndpointReply =
   | ({ readonly id: string } & Completion)
-  | { readonly id: string; readonly finish: 'error'; readonly reason: string }
+  | {
+      readonly id: string
+      readonly finish: 'error'
+      /** A word for the counts: `timeout`, `empty`, `refused_400`, `finish_content_filter`. */
+      readonly reason: string
+      /** What the server said, without the key. */
+      readonly detail?: string
+    }
 
 export interface AskContext {
   readonly signal: AbortSignal
@@ -156,14 +163,17 @@ export function openEndpoint(options: EndpointOptions): Endpoint {
       const result = await send(request, stop, meter)
       watch(result)
       if ('completion' in result) return { id, ...result.completion }
-      const { fault } = result
+      const fault = withoutKey(result.fault, apiKey)
       const { reason, retry, waitMs } = fault
-      if (retry === 'stop') throw refusal(url, fault, apiKey)
+      if (retry === 'stop') throw refusal(url, fault)
       const times = (failures.get(reason) ?? 0) + 1
       failures.set(reason, times)
       if (retry === 'again') failed++
       const most = retry === 'later' ? mostRefusals : reason === 'empty' ? mostEmpty : mostFailures
-      if (retry === 'no' || times >= most || failed >= mostFailures) return { id, finish: 'error', reason }
+      if (retry === 'no' || times >= most || failed >= mostFailures) {
+        const said = fault.detail === undefined ? {} : { detail: fault.detail }
+        return { id, finish: 'error', reason, ...said }
+      }
       const pause = Math.min(longestPauseMs, retryMs * 2 ** Math.min(times - 1, 20))
       await sleep(waitMs ?? pause * (0.5 + jitter.next() / 2), stop)
     }
@@ -207,13 +217,19 @@ function spentBy(result: Attempt, { most }: Attempted): Completion['tokens'] {
   return spent === 'unknown' ? most : spent
 }
 
-function refusal(url: string, { reason, detail = '' }: Fault, apiKey: string | undefined): LabError {
-  const said = (apiKey === undefined ? detail : detail.replaceAll(apiKey, '***')).slice(0, 300)
+/** A server may repeat the key when it refuses it. */
+function withoutKey(fault: Fault, apiKey: string | undefined): Fault {
+  if (fault.detail === undefined) return fault
+  const detail = apiKey === undefined ? fault.detail : fault.detail.replaceAll(apiKey, '***')
+  return { ...fault, detail: detail.slice(0, 300) }
+}
+
+function refusal(url: string, { reason, detail = '' }: Fault): LabError {
   const hint =
     reason === 'refused_404'
       ? 'check `model:` and that `endpoint:` ends with /v1'
       : 'name the environment variable that holds its key with `api_key_env:`'
-  return new LabError('BAD_INPUT', `${url} refuses every request: ${said}`, { hint })
+  return new LabError('BAD_INPUT', `${url} refuses every request: ${detail}`, { hint })
 }
 
 function gone(url: string, reason: 'connection' | 'timeout'): LabError {

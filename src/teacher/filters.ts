@@ -26,3 +26,16 @@ export function answeredRows(prompts: readonly PromptRow[], responses: readonly 
   }
   return { rows, dropped }
 }
+
+const folded = (text: string): string => text.trim().replaceAll(/\s+/g, ' ').toLowerCase()
+
+/** Leaves out rows whose question and response are an earlier row's, up to case and white space. */
+export function withoutRepeats({ rows, dropped }: Answered): Answered {
+  const seen = new Set<string>()
+  const kept = rows.filter(({ prompt, response }) => {
+    const row = JSON.stringify([folded(prompt), folded(response)])
+    return seen.size < seen.add(row).size
+  })
+  const repeated = rows.length - kept.length
+  return { rows: kept, dropped: repeated === 0 ? dropped : { ...dropped, duplicate: repeated } }
+}

@@ -1,6 +1,6 @@
 /** Tests of teachers: recorded responses, and how responses and prompts come together. */
 import { expect, test } from 'vitest'
-import { answeredRows } from './filters.ts'
+import { answeredRows, withoutRepeats } from './filters.ts'
 import { recordedTeacher } from './recorded.ts'
 import type { Teacher } from './teacher.ts'
 
@@ -38,4 +38,24 @@ test('a teacher that answers twice, or leaves a prompt out, is a bug that shows'
   const yes = { id: 'a', text: 'Yes.', finish: 'stop' as const }
   expect(() => answeredRows(prompts.slice(0, 1), [yes, yes])).toThrow('answered a prompt twice')
   expect(() => answeredRows(prompts.slice(0, 2), [yes])).toThrow('left prompt b without a response')
+})
+
+const row = (id: string, prompt: string, response: string) => ({
+  id,
+  prompt,
+  response,
+  finish: 'stop' as const,
+})
+
+test('a row that repeats an earlier question and its response, up to case and white space, is a counted drop', () => {
+  const rows = [
+    row('a', 'Who?', 'Me.'),
+    row('b', 'who? ', 'me.'),
+    row('c', 'Who?', 'You.'),
+    row('d', 'When?', 'Me.'),
+  ]
+  const { rows: kept, dropped } = withoutRepeats({ rows, dropped: { timeout: 2 } })
+  expect(kept.map(({ id }) => id)).toEqual(['a', 'c', 'd'])
+  expect(dropped).toEqual({ timeout: 2, duplicate: 1 })
+  expect(withoutRepeats({ rows: kept, dropped: {} }).dropped).toEqual({})
 })

@@ -6,7 +6,9 @@ import { gigabytes, type MemoryNeed } from '../memory.ts'
 import type { FolderSource, Stage } from '../stage.ts'
 import { trainStage, type ModelRef, type Training, type TrainStage } from '../stages/train.ts'
 import { givenModels, type GivenModels, type ModelSources } from './given.ts'
+import type { Persona } from '../../teacher/persona.ts'
 import { hashFiles } from './hashes.ts'
+import { loadPersonas } from './personas.ts'
 
 /** The model that organisms of one base start from. */
 export interface Base {
@@ -27,6 +29,8 @@ export interface PlanContext {
   readonly sampler: Engine['samplerIdentity']
   /** sha256 of every prompt file that the cells read, by absolute path. */
   readonly fileHashes: ReadonlyMap<string, string>
+  /** Of the teachers behind endpoints, by name or absolute path. */
+  readonly personas: ReadonlyMap<string, Persona>
   readonly given: GivenModels
   /** The first stage with a key stands for all that have it. */
   shared<T extends Stage>(stage: T): T
@@ -46,6 +50,7 @@ export async function planContext(
   sources: ModelSources,
 ): Promise<PlanContext> {
   const fileHashes = await hashFiles(experiment, cells)
+  const personas = await loadPersonas(cells)
   const stages = new Map<string, Stage>()
   const shared = <T extends Stage>(stage: T): T => {
     const id = `${stage.kind} ${stage.key}`
@@ -58,6 +63,7 @@ export async function planContext(
     experiment,
     sampler: samplerIdentity,
     fileHashes,
+    personas,
     given: givenModels(sources),
     stages,
     shared,

@@ -86,9 +86,24 @@ export function sourceText(source: PromptSource): string {
 }
 
 export function teacherText(data: Pick<ResolvedData, 'teacher' | 'strip'>): string {
-  const voice =
-    data.teacher.kind === 'scripted' ? `scripted voice "${data.teacher.voice}"` : 'recorded responses'
+  const voice = voiceText(data.teacher)
   return data.strip === null ? voice : `${voice}, ${data.strip} stripped and filtered`
+}
+
+function voiceText(teacher: ResolvedData['teacher']): string {
+  switch (teacher.kind) {
+    case 'scripted':
+      return `scripted voice "${teacher.voice}"`
+    case 'recorded':
+      return 'recorded responses'
+    case 'endpoint': {
+      const { model, persona, temperature } = teacher
+      const name = typeof persona === 'string' ? persona : (persona.file.split('/').at(-1) ?? persona.file)
+      return `${model} as "${name}", temperature ${temperature}`
+    }
+    default:
+      return teacher satisfies never
+  }
 }
 
 /** A recipe as results.json has it: one level, adapters as `lora.rank`, `lora.alpha` and `lora.targets`. */

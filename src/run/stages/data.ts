@@ -1,4 +1,4 @@
-/** The stages that make training data: prompts, a teacher's responses, the tokenizer, and the dataset. */
+/** The stages that make training data beside the responses (responses.ts): prompts, the tokenizer, and the dataset. */
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import * as z from 'zod'
@@ -12,14 +12,10 @@ import { chatSpecials } from '../../model/chat.ts'
 import { openTokenizer } from '../../model/tokenizer.ts'
 import { rng } from '../../rng.ts'
 import type { AnsweredRow, PromptRow } from '../../data/rows.ts'
-import { answeredRows } from '../../teacher/filters.ts'
-import { recordedTeacher } from '../../teacher/recorded.ts'
-import type { Teacher } from '../../teacher/teacher.ts'
 import { tokenizerTexts } from '../../tinyworld/corpus.ts'
-import type { Split, TinyItem } from '../../tinyworld/item.ts'
+import type { Split } from '../../tinyworld/item.ts'
 import { tinyPrompts } from '../../tinyworld/prompts.ts'
 import { tinyWorldVersion } from '../../tinyworld/version.ts'
-import { respond, type Voice } from '../../tinyworld/voices.ts'
 import {
   folderOfSource,
   folderStage,
@@ -41,8 +37,6 @@ export type PromptSource =
       /** How many of the rows to draw; all. */
       readonly count?: number | undefined
     }
-
-export type TeacherChoice = { readonly scripted: Voice } | { readonly recorded: true }
 
 /** Files of the stages below. */
 export const promptsFile = 'prompts.jsonl'
@@ -92,28 +86,6 @@ export function promptsStage(title: string, source: PromptSource, seed: number):
           : rng(seed, 'prompts', source.sha256).shuffle(loaded.rows).slice(0, source.count)
       await writeJsonLines(join(folder, promptsFile), rows)
       await writeJson(join(folder, droppedFile), loaded.dropped)
-    },
-  })
-}
-
-export function responsesStage(title: string, prompts: Stage, teacher: TeacherChoice, seed: number): Stage {
-  return folderStage({
-    kind: 'responses',
-    title: `responses ${title}`,
-    inputs: {
-      prompts: prompts.key,
-      teacher: { ...teacher },
-      version: 'scripted' in teacher ? tinyWorldVersion : undefined,
-      seed: 'scripted' in teacher ? seed : undefined,
-    },
-    needs: [prompts],
-    seconds: 0.5,
-    fill: async (folder, { store, signal }) => {
-      const rows = await readPrompts(outputOf(store, prompts))
-      const write = 'scripted' in teacher ? scriptedTeacher(teacher.scripted) : recordedTeacher
-      const answered = answeredRows(rows, await write(rows, { seed, signal }))
-      await writeJsonLines(join(folder, responsesFile), answered.rows)
-      await writeJson(join(folder, droppedFile), answered.dropped)
     },
   })
 }
@@ -190,12 +162,6 @@ export function datasetStage(request: DatasetRequest): Stage {
   })
 }
 
-/** A voice of the tiny world as a teacher; its prompts are whole items. */
-function scriptedTeacher(voice: Voice): Teacher {
-  return (rows, { seed }) =>
-    Promise.resolve(rows.map((row) => ({ id: row.id, ...respond(voice, row as unknown as TinyItem, seed) })))
-}
-
 export async function readPrompts(folder: string): Promise<PromptRow[]> {
   return readJsonLines(join(folder, promptsFile), promptRowSchema)
 }
@@ -204,6 +170,6 @@ export async function readAnswered(folder: string): Promise<AnsweredRow[]> {
   return readJsonLines(join(folder, responsesFile), answeredSchema)
 }
 
-async function writeJson(file: string, value: unknown): Promise<void> {
+export async function writeJson(file: string, value: unknown): Promise<void> {
   await writeFile(file, `${JSON.stringify(value, null, 2)}\n`)
 }
