@@ -41,9 +41,9 @@ function requestOf({ id, prompt, wanted }: Ask): EndpointRequest {
     prompt.form === 'chat' ? prompt.messages : [{ role: 'user' as const, content: prompt.text }]
   if (wanted.kind === 'response') {
     const { max_tokens, temperature, top_p, seed } = wanted.sampling
-    return { id, messages, maxTokens: max_tokens, temperature, topP: top_p, seed }
+    return { id, messages, maxTokens: max_tokens, temperature, topP: top_p, seed, mayBeEmpty: true }
   }
-  return { id, messages, maxTokens: 1, temperature: 0, topP: 1, topLogprobs: mostLogprobs }
+  return { id, messages, maxTokens: 1, temperature: 0, topP: 1, topLogprobs: mostLogprobs, mayBeEmpty: true }
 }
 
 function replyOf({ prompt, wanted }: Ask, reply: EndpointReply): Reply {
