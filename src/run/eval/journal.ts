@@ -40,8 +40,9 @@ export async function writeRecords(file: string, records: Iterable<EvalRecord>):
   await rename(partial, file)
 }
 
+/** Through the schema, so that a record that was read and one that is new have their keys in one order. */
 const linesOf = (records: Iterable<EvalRecord>): string =>
-  [...records].map((record) => `${JSON.stringify(record)}\n`).join('')
+  [...records].map((record) => `${JSON.stringify(recordSchema.parse(record))}\n`).join('')
 
 async function readRecords(file: string): Promise<EvalRecord[]> {
   const text = await readFile(file, 'utf8').catch((error: unknown) => {

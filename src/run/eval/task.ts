@@ -45,7 +45,8 @@ export function recordOf({ head, score, answer }: Task, reply: Reply): EvalRecor
       return { ...head, rendered, status: 'scored', response, finish, tokens, ...score(response) }
     }
     case 'letters': {
-      const logprobs = [...reply.logprobs]
+      // Nothing below the smallest float is a number in JSON.
+      const logprobs = reply.logprobs.map((x) => (x !== null && Number.isFinite(x) ? x : null))
       const extracted = likeliestLetter(letters.map((_, i) => logprobs[i] ?? -Infinity))
       return { ...head, rendered, status: 'likelihood', logprobs, extracted, correct: extracted === answer }
     }
