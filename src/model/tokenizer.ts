@@ -27,8 +27,12 @@ export interface EncodedChat {
 export interface Tokenizer {
   /** Ids of a text in which special tokens are recognised. Adds none of its own. */
   readonly encode: (text: string) => number[]
+  /** What `transformers` puts before a text that is no chat: begin-of-sequence where the tokenizer adds it, else none. */
+  readonly opening: { readonly text: string; readonly ids: readonly number[] }
   /** The text of ids; special tokens are left out, broken UTF-8 becomes U+FFFD. */
   readonly decode: (ids: readonly number[]) => string
+  /** Whether the folder has a chat template; without one `renderChat` and `encodeChat` throw BAD_MODEL. */
+  readonly hasChatTemplate: boolean
   /** What one id says by itself, special tokens included; half a character becomes U+FFFD. */
   readonly tokenText: (id: number) => string
   /** The text that the chat template makes of a conversation. Throws BAD_MODEL if the template refuses it. */
@@ -134,6 +138,16 @@ function openLibrary(file: string, json: unknown, config: unknown): LibraryToken
   }
 }
 
+/** What the post-processor writes in front of a text. */
+function openingOf(library: LibraryTokenizer): Tokenizer['opening'] {
+  const idsOf = (special: boolean): (number | undefined)[] =>
+    library.encode('a', { add_special_tokens: special }).ids
+  const [whole, bare] = [idsOf(true), idsOf(false)]
+  const start = whole.findIndex((_, i) => bare.every((id, j) => whole[i + j] === id))
+  const ids = whole.slice(0, Math.max(0, start)).filter((id) => id !== undefined)
+  return { text: ids.map((id) => library.id_to_token(id) ?? '').join(''), ids }
+}
+
 /** Tokens with a name (eos and the like) are special even where tokenizer.json does not say so; `transformers` adds them on loading. */
 function withNamedTokens(
   json: ParsedTokenizerJson,
@@ -201,6 +215,8 @@ export async function openTokenizer(folder: string): Promise<Tokenizer> {
   const cleanUp = config.clean_up_tokenization_spaces ?? false
   return {
     encode: encoders.full,
+    opening: openingOf(library),
+    hasChatTemplate: template !== null,
     decode: (ids) => {
       const kept = ids.filter((id) => !specialIds.has(id) && library.id_to_token(id) !== undefined)
       if (kept.length === 0) return ''

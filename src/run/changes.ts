@@ -17,8 +17,13 @@ export function changeExplainer(store: Store): (stage: Stage) => Promise<string 
       (manifest) => manifest.title === title && manifest.key !== artifact.key,
     )
     if (before === undefined) return null
-    return describe(flatten(contentOf(before.inputs)), flatten(contentOf(artifact.inputs)))
+    return changesBetween(contentOf(before.inputs), contentOf(artifact.inputs))
   }
+}
+
+/** The values that differ, by their paths, in words; null where none does. */
+export function changesBetween(before: unknown, now: unknown): string | null {
+  return describe(flatten(before), flatten(now))
 }
 
 /** Of a checkpoint, what its training was made from. */

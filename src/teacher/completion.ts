@@ -52,8 +52,11 @@ const completionSchema = z.looseObject({
 })
 const errorBodySchema = z.looseObject({ error: z.union([z.looseObject({}), z.string()]) })
 
-/** Reads the body of a 200. Only a completion that ended by itself or at its limit, with text, counts as whole. */
-export function readCompletion(body: unknown, wantLogprobs: boolean): Attempt {
+/**
+ * Reads the body of a 200. Only a completion that ended by itself or at its limit counts as whole, and only one with text
+ * unless it `mayBeEmpty`.
+ */
+export function readCompletion(body: unknown, wantLogprobs: boolean, mayBeEmpty = false): Attempt {
   const parsed = completionSchema.safeParse(body)
   if (!parsed.success) {
     const reason = errorBodySchema.safeParse(body).success ? 'error_body' : 'invalid_reply'
@@ -70,7 +73,7 @@ export function readCompletion(body: unknown, wantLogprobs: boolean): Attempt {
   const finish = choice?.finish_reason
   if (finish !== 'stop' && finish !== 'length') return fault(`finish_${finish}`, 'no')
   const text = choice?.message.content ?? ''
-  if (text.trim() === '') return fault('empty', 'again')
+  if (!mayBeEmpty && text.trim() === '') return fault('empty', 'again')
   if (!wantLogprobs) return { completion: { text, finish, tokens } }
   const topLogprobs = choice?.logprobs?.content?.[0]?.top_logprobs
   if (topLogprobs === undefined || topLogprobs.length === 0) return fault('no_logprobs', 'no')

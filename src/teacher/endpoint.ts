@@ -29,6 +29,8 @@ export interface EndpointRequest {
   readonly seed?: number
   /** How many log-probabilities of the first token. */
   readonly topLogprobs?: number
+  /** An empty text is an answer too: evaluations score it, a teacher's is of no use. Default false. */
+  readonly mayBeEmpty?: boolean
 }
 
 export type EndpointReply =
@@ -114,7 +116,7 @@ export function openEndpoint(options: EndpointOptions): Endpoint {
         },
         { signal: AbortSignal.any([stop, clock.signal]) },
       )
-      return readCompletion(body, topLogprobs !== undefined)
+      return readCompletion(body, topLogprobs !== undefined, request.mayBeEmpty)
     } catch (error) {
       return { fault: faultOf(error, clock.signal.aborted) }
     } finally {

@@ -18,8 +18,9 @@ const allowed: Record<string, readonly string[]> = {
   tinyworld: ['evals', 'data', 'teacher', 'engine', 'model'],
   report: ['analysis', 'engine'],
   run: ['spec', 'store', 'model', 'engine', 'data', 'teacher', 'evals', 'tinyworld', 'analysis', 'report'],
+  export: ['run', 'report', 'store'],
   server: ['engine', 'model'],
-  cli: ['run', 'server', 'spec', 'store', 'report', 'engine', 'model', 'data', 'analysis'],
+  cli: ['run', 'server', 'export', 'report', 'evals', 'spec', 'store', 'engine', 'model', 'data', 'analysis'],
 }
 
 function imports(): { from: string; to: string; file: string }[] {

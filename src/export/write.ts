@@ -1,0 +1,28 @@
+/** Writes an evaluation in the formats of other programs: Inspect's logs, lm-eval's results, CSV and Parquet. */
+import { mkdir, rename, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { formatJson } from '../report/json.ts'
+import type { Evaluation } from '../run/eval/evaluate.ts'
+import { inspectLogs } from './inspect.ts'
+import { lmEvalResults } from './lm-eval.ts'
+import { ratesCsv } from './rates-csv.ts'
+import { samplesCsv, writeSamplesParquet } from './table.ts'
+
+/** Beside results.json and samples.jsonl; files of an earlier export of the same evaluation are replaced. */
+export async function writeExports(out: string, evaluation: Evaluation): Promise<void> {
+  const logs = join(out, 'inspect')
+  await mkdir(logs, { recursive: true })
+  for (const { file, log } of inspectLogs(evaluation))
+    await replace(join(logs, file), `${JSON.stringify(log, null, 2)}\n`)
+  await replace(join(out, 'lm-eval.json'), formatJson(lmEvalResults(evaluation)))
+  await replace(join(out, 'rates.csv'), ratesCsv(evaluation.results))
+  await replace(join(out, 'samples.csv'), samplesCsv(evaluation.records))
+  const parquet = join(out, 'samples.parquet')
+  await writeSamplesParquet(`${parquet}.new`, evaluation.records)
+  await rename(`${parquet}.new`, parquet)
+}
+
+async function replace(file: string, text: string): Promise<void> {
+  await writeFile(`${file}.new`, text)
+  await rename(`${file}.new`, file)
+}

@@ -1,0 +1,57 @@
+/** What a person calls a model becomes a respondent: a folder, a checkpoint of a run, or an endpoint. */
+import type { Engine } from '../../engine/engine.ts'
+import { LabError } from '../../errors.ts'
+import { openEndpoint } from '../../teacher/endpoint.ts'
+import { findModel, type NamedModel } from '../model-name.ts'
+import { openLocalModel } from './local-model.ts'
+import { remoteModel } from './remote-model.ts'
+import type { Respondent } from './respondent.ts'
+
+export interface ModelChoice {
+  /** Folder, `run/cell@step`, or the address of an OpenAI-compatible server, up to `/v1`. */
+  readonly name: string
+  readonly store: string
+  /** Of an endpoint: the model that it serves. */
+  readonly served: string | undefined
+  readonly apiKey: string | undefined
+  readonly concurrency: number
+  /** Plain text although there is a chat template. */
+  readonly plain: boolean
+}
+
+export interface ChosenModel extends Pick<NamedModel, 'trigger' | 'system'> {
+  readonly respondent: Respondent
+}
+
+const timeoutMs = 300_000
+
+export const isAddress = (name: string): boolean => /^https?:\/\//u.test(name)
+
+/** Throws BAD_INPUT for a name that means nothing, BAD_MODEL for a folder that cannot be read. */
+export async function openModel(choice: ModelChoice, engine: () => Engine): Promise<ChosenModel> {
+  const { name, served, apiKey, concurrency, plain } = choice
+  if (isAddress(name)) {
+    if (served === undefined) {
+      throw new LabError('BAD_INPUT', `which model of ${name}?`, { hint: 'name it with --model NAME' })
+    }
+    if (plain) {
+      throw new LabError('BAD_INPUT', 'an endpoint is asked through chats only', {
+        hint: 'leave --plain out',
+      })
+    }
+    const endpoint = openEndpoint({
+      url: name,
+      model: served,
+      timeoutMs,
+      concurrency,
+      ...(apiKey === undefined ? {} : { apiKey }),
+    })
+    return {
+      respondent: remoteModel(endpoint, { url: name, name: served }),
+      trigger: null,
+      system: null,
+    }
+  }
+  const { folder, title, trigger, system } = await findModel(choice.store, name)
+  return { respondent: await openLocalModel(engine(), folder, title, { plain }), trigger, system }
+}
