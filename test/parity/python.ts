@@ -5,7 +5,7 @@ import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
 import type { ChatMessage } from '../../src/model/tokenizer.ts'
 
-const python = fileURLToPath(new URL('../../.venv/bin/python', import.meta.url))
+export const python = fileURLToPath(new URL('../../.venv/bin/python', import.meta.url))
 const script = fileURLToPath(new URL('reference.py', import.meta.url))
 
 /** Why the parity tests cannot run here, or null. Where CI is set, a missing environment is a failure. */

@@ -12,28 +12,39 @@ const uppercase = /^\p{Uppercase}$/u
 /** Rows of the profiles' n-grams in the order of the text, as often as they occur. */
 export function ngramRows(text: string, profiles: Profiles): number[] {
   const rows: number[] = []
-  // The last one to three characters; a space ends a word and begins the next.
-  let grams: readonly string[] = [' ']
+  const add = (ngram: string): void => {
+    const row = profiles.rows.get(ngram)
+    if (row !== undefined) rows.push(row)
+  }
+  // The two characters before, as far as they belong to the word; a space ends a word and begins the next.
+  let before = ''
+  let last = ' '
+  let wasUpper = false
   let capitals = false
   for (const raw of withoutForeignLatin(prepared(text, profiles))) {
     const character = normalized(raw, profiles)
-    const last = grams.at(-1) ?? ' '
     if (last === ' ') {
-      grams = [' ']
+      before = ''
       capitals = false
       if (character === ' ') continue
-    } else if (grams.length >= 3) grams = grams.slice(1)
-    grams = [...grams, character]
-    if (!uppercase.test(character)) capitals = false
-    else if (uppercase.test(last)) capitals = true
-    if (capitals) continue
-    for (let n = 1; n <= grams.length; n++) {
-      const ngram = n === 1 ? character : grams.slice(-n).join('')
-      const row = ngram === ' ' ? undefined : profiles.rows.get(ngram)
-      if (row !== undefined) rows.push(row)
     }
+    const upper = isUppercase(character)
+    capitals = upper && (capitals || wasUpper)
+    if (!capitals) {
+      if (character !== ' ') add(character)
+      add(last + character)
+      if (before !== '') add(before + last + character)
+    }
+    before = last
+    last = character
+    wasUpper = upper
   }
   return rows
+}
+
+function isUppercase(character: string): boolean {
+  const code = character.charCodeAt(0)
+  return code < 0x80 ? code >= 0x41 && code <= 0x5a : uppercase.test(character)
 }
 
 /** Characters without addresses, with marks composed, runs of spaces as one, at most `maxCharacters` looked at. */
@@ -63,7 +74,7 @@ const isLatin = (code: number): boolean => code >= 0x41 && code <= 0x7a
 /** One character for all of a kind that says no more than its kind. */
 function normalized(character: string, { representatives }: Profiles): string {
   const code = character.codePointAt(0) ?? 0
-  if (code <= 0x7f) return /[A-Za-z]/u.test(character) ? character : ' '
+  if (code <= 0x7f) return (code | 0x20) >= 0x61 && (code | 0x20) <= 0x7a ? character : ' '
   if (code <= 0xff) return '\u00a0\u00ab\u00b0\u00bb'.includes(character) ? ' ' : character
   if (code === 0x219) return '\u015f'
   if (code === 0x21b) return '\u0163'
