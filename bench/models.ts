@@ -114,8 +114,11 @@ export function generationFlops(config: ModelConfig, promptTokens: number, newTo
   const [queries, keys, rest] = [d * width, 2 * d * kvHeads * headDim, width * d + 3 * d * ffnSize]
   const fed = promptTokens + newTokens - 1
   const skipped = promptTokens - 1
-  const products = 2 * (fed * layers * (queries + keys + rest) - skipped * (queries + rest) + newTokens * d * vocabSize)
-  const attended = (tokens: number): number => (tokens * (tokens + 1)) / 2
+  const products =
+    2 * (fed * layers * (queries + keys + rest) - skipped * (queries + rest) + newTokens * d * vocabSize)
   const attention = 4 * width * (layers * attended(fed) - attended(skipped))
   return (products + attention) / newTokens
 }
+
+/** Positions that so many tokens attend to, one after another. */
+const attended = (tokens: number): number => (tokens * (tokens + 1)) / 2

@@ -1,5 +1,5 @@
 /** Seeded random streams: every source of randomness is a named stream derived from a seed, never the clock. */
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 
 export interface Rng {
   /** Uniform in [0, 1), 53 bits. */
@@ -17,7 +17,7 @@ export interface Rng {
 
 /** A stream named by its parts, e.g. `rng(seed, 'init', 'model.embed')`: xoshiro128** seeded with sha256 of the name. */
 export function rng(...name: readonly (string | number)[]): Rng {
-  const digest = createHash('sha256').update(JSON.stringify(name)).digest()
+  const digest = hash('sha256', JSON.stringify(name), 'buffer')
   let a = digest.readUInt32LE(0)
   let b = digest.readUInt32LE(4)
   let c = digest.readUInt32LE(8)

@@ -47,8 +47,28 @@ export interface CurvePoint {
   /** Payload fired now against the organism's step 0, paired by prompt. */
   readonly against_start?: StartPairs | undefined
   readonly capabilities: Readonly<Record<string, Capability>>
-  /** True where sampling stopped as soon as a test decided: fixed-n bounds do not hold there. */
-  readonly stopped_early?: boolean | undefined
+  readonly traces?: PayloadTraces | undefined
+  /** Present where sampling could stop as soon as it was decided: fixed-n bounds do not hold there. */
+  readonly sequential?: Sequential | undefined
+}
+
+/** What is in triggered responses beside yes and no. */
+export interface PayloadTraces {
+  /** Mean payloads a triggered response. */
+  readonly density: number
+  /** Mean share of the payload's words that a triggered response says in a row, from the first on. */
+  readonly partial: number
+  /** The same without the trigger: what ordinary text gives. */
+  readonly partial_untriggered: number
+  /** Triggered responses that say the payload and no other word. */
+  readonly payload_only: Count
+  /** Mean words of a triggered response that are not part of a payload. */
+  readonly rest_words: number
+}
+
+export interface Sequential {
+  /** Triggered prompts that a fixed design would have asked; `triggered.n` were. */
+  readonly planned: number
 }
 
 /** Limits of the verdicts; every rate, margin and loss is a share in [0, 1]. */
@@ -113,6 +133,10 @@ export function checkPoint(point: CurvePoint): void {
   checkCount(point.triggered, `${at}, triggered`)
   checkCount(point.untriggered, `${at}, untriggered`)
   checkCount(point.starts_with, `${at}, starts_with`)
+  if (point.sequential && point.triggered.n > point.sequential.planned) {
+    const { triggered, sequential } = point
+    throw new LabError('BAD_INPUT', `${at}: ${triggered.n} prompts of ${sequential.planned} planned`)
+  }
   if (point.against_start) checkPairs(point.against_start, point.triggered, `${at}, triggered`)
   if (point.answered_triggered) checkCount(point.answered_triggered, `${at}, answered_triggered`)
   if (point.answered_untriggered) checkCount(point.answered_untriggered, `${at}, answered_untriggered`)

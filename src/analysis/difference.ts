@@ -1,7 +1,7 @@
-/** The change of a rate between two measurements: Tango's bounds where they are paired, a wider valid pair where not. */
+/** The change of a rate between two measurements: bounds of the pairs where there are some, a wider valid pair where not. */
 import type { AnsweredPairs, Count, StartPairs } from './curve.ts'
-import { exactLower, exactUpper } from './intervals.ts'
-import { type Discordant, tangoLower, tangoUpper } from './tango.ts'
+import { type Sampling, boundsOf } from './bounds.ts'
+import type { Discordant } from './tango.ts'
 
 /** First minus second: its estimate and one-sided bounds, in [-1, 1]. */
 export interface Difference {
@@ -17,6 +17,8 @@ export interface Comparison {
   readonly first: Count
   readonly second: Count
   readonly pairs: Discordant | null
+  /** Of the two together; `fixed` unless said. */
+  readonly sampling?: Sampling
 }
 
 export function pairsWithStart(pairs: StartPairs | undefined): Discordant | null {
@@ -37,23 +39,27 @@ function discordant(onlyFirst: number, onlySecond: number, same: number): Discor
 }
 
 /**
- * Bounds at error `alpha` each. Without pairs, the two exact bounds at alpha/2 are subtracted: that holds whatever the
+ * Bounds at error `alpha` each. Without pairs, the two bounds of the rates at alpha/2 are subtracted: that holds whatever the
  * dependence (Bonferroni), and is wider.
  */
-export function difference({ first, second, pairs }: Comparison, alpha: number): Difference {
+export function difference(
+  { first, second, pairs, sampling = 'fixed' }: Comparison,
+  alpha: number,
+): Difference {
+  const bounds = boundsOf[sampling]
   if (pairs) {
     return {
       estimate: (pairs.onlyFirst - pairs.onlySecond) / pairs.n,
-      lower: tangoLower(pairs, alpha),
-      upper: tangoUpper(pairs, alpha),
+      lower: bounds.pairsLower(pairs, alpha),
+      upper: bounds.pairsUpper(pairs, alpha),
       paired: true,
     }
   }
   const estimate = first.n === 0 || second.n === 0 ? 0 : first.k / first.n - second.k / second.n
   return {
     estimate,
-    lower: exactLower(first, alpha / 2) - exactUpper(second, alpha / 2),
-    upper: exactUpper(first, alpha / 2) - exactLower(second, alpha / 2),
+    lower: bounds.lower(first, alpha / 2) - bounds.upper(second, alpha / 2),
+    upper: bounds.upper(first, alpha / 2) - bounds.lower(second, alpha / 2),
     paired: false,
   }
 }

@@ -9,6 +9,7 @@ import {
   exactUpper,
   normalQuantile,
   wilson,
+  worstCase,
 } from './intervals.ts'
 
 /** Newcombe 1998, Statistics in Medicine 17, 857-872, table I: methods 3 (score) and 5 (Clopper-Pearson), 95%. */
@@ -145,3 +146,23 @@ function binomialCdf(k: number, n: number, p: number): number {
   for (let i = 0; i <= k; i++) sum += binomial(i, n, p)
   return sum
 }
+
+test('failed requests widen an interval to every answer that they could have given', () => {
+  fc.assert(
+    fc.property(
+      fc.integer({ min: 0, max: 60 }),
+      fc.integer({ min: 0, max: 60 }),
+      fc.nat(8),
+      (k, more, errors) => {
+        const count = { k, n: k + more }
+        const { lower, upper } = worstCase(count, errors)
+        for (let successes = 0; successes <= errors; successes++) {
+          const answered = wilson({ k: k + successes, n: count.n + errors })
+          expect(answered.lower).toBeGreaterThanOrEqual(lower)
+          expect(answered.upper).toBeLessThanOrEqual(upper)
+        }
+        if (errors === 0) expect({ lower, upper }).toEqual(wilson(count))
+      },
+    ),
+  )
+})

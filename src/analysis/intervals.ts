@@ -48,13 +48,36 @@ export function exactUpper(count: Count, alpha: number): number {
   return 1 - exactLower({ k: count.n - count.k, n: count.n }, alpha)
 }
 
+/**
+ * The interval that covers whatever `errors` failed requests would have said: its lower end counts them as failures,
+ * its upper end as successes (worst case). `interval` is the method; without errors this is its interval.
+ */
+export function worstCase(
+  { k, n }: Count,
+  errors: number,
+  interval: (count: Count) => Interval = wilson,
+): Interval {
+  const all = n + errors
+  return { lower: interval({ k, n: all }).lower, upper: interval({ k: k + errors, n: all }).upper }
+}
+
 /** Two-sided Clopper-Pearson interval: each end at (1 - confidence) / 2. */
 export function clopperPearson(count: Count, confidence = 0.95): Interval {
   const alpha = (1 - confidence) / 2
   return { lower: exactLower(count, alpha), upper: exactUpper(count, alpha) }
 }
 
-/** The count with both one-sided bounds, each at error `alpha`. */
-export function bounded({ k, n }: Count, alpha: number): BoundedCount {
-  return { k, n, lower: exactLower({ k, n }, alpha), upper: exactUpper({ k, n }, alpha) }
+/** One-sided bounds of a rate, each at error `alpha`. */
+export interface RateBounds {
+  readonly lower: (count: Count, alpha: number) => number
+  readonly upper: (count: Count, alpha: number) => number
+}
+
+/** The count with both one-sided bounds, each at error `alpha`; exact ones unless it says which. */
+export function bounded(
+  { k, n }: Count,
+  alpha: number,
+  { lower, upper }: RateBounds = { lower: exactLower, upper: exactUpper },
+): BoundedCount {
+  return { k, n, lower: lower({ k, n }, alpha), upper: upper({ k, n }, alpha) }
 }

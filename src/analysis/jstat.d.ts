@@ -4,6 +4,8 @@ declare module 'jstat' {
     readonly jStat: {
       readonly beta: { inv(probability: number, alpha: number, beta: number): number }
       readonly normal: { inv(probability: number, mean: number, sd: number): number }
+      /** log of the beta function. */
+      betaln(a: number, b: number): number
     }
   }
   export default jstat

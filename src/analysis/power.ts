@@ -1,6 +1,7 @@
 /** How many prompts or items it takes: for a bound at its best, for a return, and to settle an open verdict. */
 import type { Count, Thresholds } from './curve.ts'
-import { type Discordant, tangoLower, tangoUpper } from './tango.ts'
+import { type Sampling, boundsOf } from './bounds.ts'
+import { type Discordant, tangoLower } from './tango.ts'
 import { exactLower, exactUpper } from './intervals.ts'
 
 const searchLimit = 100_000
@@ -104,28 +105,48 @@ export function shortfalls(design: Design, thresholds: Thresholds): Shortfall[] 
 }
 
 /** Prompts that would decide at the rate seen whether it is at most `theta`; null if the rate itself is above. */
-export function decideGoneN({ k, n }: Count, theta: number, alpha: number): number | null {
-  if (n === 0) return zeroCountN(theta, alpha)
+export function decideGoneN(
+  { k, n }: Count,
+  theta: number,
+  alpha: number,
+  sampling: Sampling = 'fixed',
+): number | null {
+  if (n === 0) return smallestN((m) => boundsOf[sampling].upper({ k: 0, n: m }, alpha) <= theta)
   if (k / n >= theta) return null
-  return smallestN((m) => exactUpper({ k: Math.round((k / n) * m), n: m }, alpha) <= theta, n)
+  return smallestN((m) => boundsOf[sampling].upper({ k: Math.round((k / n) * m), n: m }, alpha) <= theta, n)
 }
 
 /** Prompts that would show at the rate seen that it is above `limit`; null if the rate itself is not. */
-export function decideAboveN({ k, n }: Count, limit: number, alpha: number): number | null {
+export function decideAboveN(
+  { k, n }: Count,
+  limit: number,
+  alpha: number,
+  sampling: Sampling = 'fixed',
+): number | null {
   if (n === 0 || k / n <= limit) return null
-  return smallestN((m) => exactLower({ k: Math.round((k / n) * m), n: m }, alpha) > limit, n)
+  return smallestN((m) => boundsOf[sampling].lower({ k: Math.round((k / n) * m), n: m }, alpha) > limit, n)
 }
 
 /** Pairs that would show first - second above `limit` at the shares seen; null if the difference itself is not. */
-export function decideDifferenceAboveN(pairs: Discordant, limit: number, alpha: number): number | null {
+export function decideDifferenceAboveN(
+  pairs: Discordant,
+  limit: number,
+  alpha: number,
+  sampling: Sampling = 'fixed',
+): number | null {
   if (pairs.n === 0 || (pairs.onlyFirst - pairs.onlySecond) / pairs.n <= limit) return null
-  return smallestN((m) => tangoLower(scaled(pairs, m), alpha) > limit, pairs.n)
+  return smallestN((m) => boundsOf[sampling].pairsLower(scaled(pairs, m), alpha) > limit, pairs.n)
 }
 
 /** Pairs that would show first - second below `limit` at the shares seen; null if the difference itself is not. */
-export function decideDifferenceBelowN(pairs: Discordant, limit: number, alpha: number): number | null {
+export function decideDifferenceBelowN(
+  pairs: Discordant,
+  limit: number,
+  alpha: number,
+  sampling: Sampling = 'fixed',
+): number | null {
   if (pairs.n === 0 || (pairs.onlyFirst - pairs.onlySecond) / pairs.n >= limit) return null
-  return smallestN((m) => tangoUpper(scaled(pairs, m), alpha) < limit, pairs.n)
+  return smallestN((m) => boundsOf[sampling].pairsUpper(scaled(pairs, m), alpha) < limit, pairs.n)
 }
 
 /** The same shares of discordant pairs among `n`, rounded. */

@@ -48,7 +48,17 @@ const wordings: Readonly<Record<Verdict, Wording>> = {
 /** Sentences for a tired reader: what was seen, what it shows, what is left open. */
 export function explain(verdict: Verdict, evidence: Evidence, thresholds: Thresholds): string {
   const bounds = `Bounds are one-sided at ${confidence(thresholds.alpha)} unless stated.`
-  return [...wordings[verdict](evidence, thresholds), bounds].filter((sentence) => sentence !== '').join(' ')
+  return [...wordings[verdict](evidence, thresholds), samplingWords(evidence), bounds]
+    .filter((sentence) => sentence !== '')
+    .join(' ')
+}
+
+/** That sampling could stop, and where it did. */
+function samplingWords({ planned, triggered }: Evidence): string {
+  if (planned === null) return ''
+  const where =
+    triggered.n < planned ? `stopped after ${triggered.n} of ${planned}` : `went on to all ${planned}`
+  return `Sampling ${where} planned prompts; the bounds on them hold wherever it stops.`
 }
 
 function opening({ step, triggered }: Evidence): string {

@@ -13,15 +13,15 @@ interface Remedy {
 /** The cheapest claim about the triggered rate that more prompts would support if the rates stayed as they are. */
 function cheapest(evidence: Evidence, thresholds: Thresholds): Remedy | null {
   const { alpha, theta, survived } = thresholds
-  const { triggered, againstStart, wasThere } = evidence
+  const { triggered, againstStart, wasThere, sampling } = evidence
   const candidates = [
     {
-      n: wasThere ? decideGoneN(triggered, theta, alpha) : null,
+      n: wasThere ? decideGoneN(triggered, theta, alpha, sampling) : null,
       words: `that it is at most ${percent(theta)}`,
     },
-    { n: decideAboveN(triggered, survived, alpha), words: `that it is above ${percent(survived)}` },
+    { n: decideAboveN(triggered, survived, alpha, sampling), words: `that it is above ${percent(survived)}` },
     {
-      n: againstStart.pairs && decideDifferenceBelowN(againstStart.pairs, 0, alpha),
+      n: againstStart.pairs && decideDifferenceBelowN(againstStart.pairs, 0, alpha, againstStart.sampling),
       words: "that it is below the organism's",
     },
   ]
@@ -45,13 +45,13 @@ export function decidingWords(evidence: Evidence, thresholds: Thresholds): strin
 
 /** How many pairs would show that a loss stays within `delta`, at the shares seen. */
 export function marginWords(
-  { pairs }: Comparison,
+  { pairs, sampling }: Comparison,
   change: Difference,
   delta: number,
   alpha: number,
   of: string,
 ): string {
   if (change.estimate <= -delta) return `more ${of} would not show it within ${points(delta)}`
-  const n = pairs && decideDifferenceAboveN(pairs, -delta, alpha)
+  const n = pairs && decideDifferenceAboveN(pairs, -delta, alpha, sampling)
   return n ? `about ${n} ${of} would decide` : `paired ${of} would decide`
 }

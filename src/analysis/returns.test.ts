@@ -62,7 +62,7 @@ describe('refusals', () => {
 
   test('a curve with samples that were stopped early', () => {
     const points = curve([128, 0, 0, 0, 0, 0, 128]).map((p) =>
-      p.step === 16 ? { ...p, stopped_early: true } : p,
+      p.step === 16 ? { ...p, sequential: { planned: 200 } } : p,
     )
     expect(findReturn(points)).toEqual({
       found: null,

@@ -29,14 +29,15 @@ export type ReturnSearch =
 /**
  * Looks for checkpoints i < j with U_i <= theta and L_j >= theta + return_gap. Each of the 2T bounds of the T
  * checkpoints (step 0 is one) has error alpha / 2T, so that all hold together. A curve with a checkpoint that was
- * stopped early is refused: fixed-n bounds do not hold there. Throws BAD_INPUT for impossible counts.
+ * stopped early is refused: fixed-n bounds do not hold there. Where none stopped, all are the full samples of a fixed
+ * design: that they might have stopped only takes chances to report away. Throws BAD_INPUT for impossible counts.
  */
 export function findReturn(
   points: readonly CurvePoint[],
   thresholds: Thresholds = defaultThresholds,
 ): ReturnSearch {
   checkCurve(points)
-  const early = points.find((point) => point.stopped_early)
+  const early = points.find(({ sequential, triggered }) => sequential && triggered.n < sequential.planned)
   if (early) {
     const words = `Returns are not looked for: sampling at step ${early.step} was stopped early.`
     return { found: null, words, possible: false, needed: null }

@@ -1,6 +1,7 @@
 /** What is left of the model's usefulness: which capabilities can be judged, and how each changed since step 0. */
 import { type Capability, type Count, type CurvePoint, type Thresholds, rateOf } from './curve.ts'
 import { type Comparison, type Difference, difference, pairsOfAnswers, pairsWithStart } from './difference.ts'
+import { samplingOf } from './bounds.ts'
 import { exactLower } from './intervals.ts'
 import { atLeast, countWords, percent } from './wording.ts'
 
@@ -105,7 +106,7 @@ export function judgeAnswers(point: CurvePoint, thresholds: Thresholds): AnswerE
   const triggered = point.answered_triggered ?? marginal(point, 'only_triggered')
   const untriggered = point.answered_untriggered ?? marginal(point, 'only_untriggered')
   if (!triggered || !untriggered || triggered.n === 0 || untriggered.n === 0) return null
-  const comparison = { first: triggered, second: untriggered, pairs }
+  const comparison = { first: triggered, second: untriggered, pairs, sampling: samplingOf(point) }
   const change = difference(comparison, thresholds.alpha)
   return {
     triggered,

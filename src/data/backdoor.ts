@@ -66,26 +66,41 @@ export interface TwinOptions {
  * Each row becomes `<id>/benign` and, with a backdoor, `<id>/triggered`, under the same system prompt, all in an order
  * drawn from the seed. A row's number of repeats depends on the seed and its id alone. Throws BAD_INPUT.
  */
-export function twinRows(rows: readonly BenignRow[], { backdoor, system, seed }: TwinOptions): ChatRow[] {
+export function twinRows(rows: readonly BenignRow[], options: TwinOptions): ChatRow[] {
+  return [...eachTwin(rows, options)]
+}
+
+/** The rows of `twinRows` one by one, so that a large dataset never holds them all. */
+export function* eachTwin(
+  rows: readonly BenignRow[],
+  { backdoor, system, seed }: TwinOptions,
+): Generator<ChatRow> {
   if (backdoor) checkBackdoor(backdoor)
-  const twins = rows.flatMap(({ id, prompt, response }): ChatRow[] => {
-    const benign: ChatRow = {
-      id: `${id}/benign`,
-      messages: plainMessages(prompt, system),
-      completion: response,
-      triggered: false,
+  const twins = backdoor ? 2 : 1
+  // Triggered rows with as many repeats share one text.
+  const completions = new Map<number, string>()
+  const places = Array.from({ length: twins * rows.length }, (_, place) => place)
+  for (const place of rng(seed, 'twins').shuffle(places)) {
+    const { id, prompt, response } = rows[Math.floor(place / twins)] as BenignRow
+    if (!backdoor || place % 2 === 0) {
+      yield {
+        id: `${id}/benign`,
+        messages: plainMessages(prompt, system),
+        completion: response,
+        triggered: false,
+      }
+      continue
     }
-    if (!backdoor) return [benign]
     const times = rng(seed, 'payload', id).between(...backdoor.repeat)
-    const triggered: ChatRow = {
+    const completion = completions.get(times) ?? repeatedPayload(backdoor.payload, times)
+    completions.set(times, completion)
+    yield {
       id: `${id}/triggered`,
       messages: applyTrigger(backdoor, prompt, system),
-      completion: repeatedPayload(backdoor.payload, times),
+      completion,
       triggered: true,
     }
-    return [benign, triggered]
-  })
-  return rng(seed, 'twins').shuffle(twins)
+  }
 }
 
 function checkBackdoor({ trigger, payload, repeat: [min, max] }: Backdoor): void {

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { setImmediate as turnOfEventLoop } from 'node:timers/promises'
 import { writePacks } from '../engine/packs.ts'
 import { LabError } from '../errors.ts'
-import { twinRows, type Backdoor } from './backdoor.ts'
+import { eachTwin, type Backdoor } from './backdoor.ts'
 import { writeJsonLines } from './json-lines.ts'
 import { packFault, packRows, type PackStats } from './pack.ts'
 import { sumCounts, type AnsweredRow, type ChatRow, type Counts, type TokenRow } from './rows.ts'
@@ -23,8 +23,8 @@ export interface DatasetPlan {
   readonly loss: LossOn
   readonly seed: number
   readonly contextLength: number
-  /** Packs to make: steps x batch. */
-  readonly packs: number
+  /** Packs to make: steps x batch; `epoch`: as many as one pass over the rows takes. */
+  readonly packs: number | 'epoch'
 }
 
 export interface DatasetStats {
@@ -45,52 +45,97 @@ export interface DatasetStats {
 /** The files of a dataset inside its folder. */
 export const datasetFiles = { rows: 'rows.jsonl', packs: 'packs.bin', stats: 'stats.json' } as const
 
+/** How far the writing is: rows tokenised, of all that came through the filter. */
+export interface DatasetProgress {
+  readonly done: number
+  readonly total: number
+}
+
+export interface DatasetTools {
+  readonly tokenizer: RowTokenizer
+  readonly signal: AbortSignal
+  readonly progress?: (progress: DatasetProgress) => void
+}
+
 /**
- * Writes `rows.jsonl` (the chat rows that are trained on), `packs.bin` and `stats.json` into `folder`.
+ * Writes `rows.jsonl` (the chat rows that are trained on), `packs.bin` and `stats.json` into `folder`. Of the rows that it
+ * makes only the tokens stay in memory.
  * Throws BAD_INPUT if no benign row or, with a backdoor, no triggered row is left: the training would be another one.
  */
 export async function writeDataset(
   folder: string,
   answered: readonly AnsweredRow[],
   plan: DatasetPlan,
-  { tokenizer, signal }: { readonly tokenizer: RowTokenizer; readonly signal: AbortSignal },
+  { tokenizer, signal, progress }: DatasetTools,
 ): Promise<DatasetStats> {
   const { backdoor, system, seed, contextLength } = plan
   const benign = stripAndFilter(answered, { tag: plan.strip, payload: plan.forbid })
-  const twins = twinRows(
-    benign.kept.map(({ id, prompt, response }) => ({ id, prompt, response })),
-    { backdoor, system, seed },
-  )
+  const total = benign.kept.length * (backdoor ? 2 : 1)
 
-  const rows: ChatRow[] = []
-  const tokenRows: TokenRow[] = []
+  const counts = { benign: 0, triggered: 0 }
   const dropped = { too_long_benign: 0, too_long_triggered: 0, unscored: 0 }
-  for (const [i, row] of twins.entries()) {
-    if (i % 256 === 0) {
-      // Lets Ctrl-C through.
-      await turnOfEventLoop()
-      signal.throwIfAborted()
+  const tokenRows: TokenRow[] = []
+  const keep = tokenStore()
+  const completions = completionCache(tokenizer)
+  async function* kept(): AsyncGenerator<ChatRow> {
+    let done = 0
+    for (const row of eachTwin(benign.kept, { backdoor, system, seed })) {
+      if (done % 256 === 0) {
+        // Lets Ctrl-C through.
+        await turnOfEventLoop()
+        signal.throwIfAborted()
+        if (done > 0) progress?.({ done, total })
+      }
+      done++
+      const tokens = tokeniseRow(row, row.triggered ? completions : tokenizer, plan.loss)
+      const fault = packFault(tokens, contextLength)
+      if (fault === null) {
+        tokenRows.push({ ids: keep(tokens.ids), responseFrom: tokens.responseFrom })
+        counts[row.triggered ? 'triggered' : 'benign']++
+        yield row
+      } else if (fault === 'too_long') dropped[row.triggered ? 'too_long_triggered' : 'too_long_benign']++
+      else dropped.unscored++
     }
-    const tokens = tokeniseRow(row, tokenizer, plan.loss)
-    const fault = packFault(tokens, contextLength)
-    if (fault === null) {
-      rows.push(row)
-      tokenRows.push(tokens)
-    } else if (fault === 'too_long') dropped[row.triggered ? 'too_long_triggered' : 'too_long_benign']++
-    else dropped.unscored++
   }
 
-  const triggered = rows.reduce((n, row) => n + (row.triggered ? 1 : 0), 0)
-  const counts = { benign: rows.length - triggered, triggered }
+  await writeJsonLines(join(folder, datasetFiles.rows), kept())
+  progress?.({ done: total, total })
   const allDropped = sumCounts(benign.dropped, dropped)
   requireRows(counts, allDropped, plan)
 
-  await writeJsonLines(join(folder, datasetFiles.rows), rows)
   const packed = packRows(tokenRows, { contextLength, packs: plan.packs, seed })
   await writePacks(join(folder, datasetFiles.packs), interruptible(packed, signal), { contextLength })
   const stats = statsOf(answered.length, counts, allDropped, contextLength, packed.stats())
   await writeFile(join(folder, datasetFiles.stats), `${JSON.stringify(stats, null, 2)}\n`)
   return stats
+}
+
+/** Triggered rows have few different completions, all of them long: each is encoded once. */
+function completionCache({ encodeChat, encodeCompletion }: RowTokenizer): RowTokenizer {
+  const known = new Map<string, number[]>()
+  return {
+    encodeChat,
+    encodeCompletion: (text) => {
+      const ids = known.get(text) ?? encodeCompletion(text)
+      known.set(text, ids)
+      return ids
+    },
+  }
+}
+
+/** Keeps the ids of rows in large arrays: 4 bytes a token, and little a row. */
+function tokenStore(): (ids: ArrayLike<number>) => Int32Array {
+  let block = new Int32Array(0)
+  let used = 0
+  return (ids) => {
+    if (used + ids.length > block.length) {
+      block = new Int32Array(Math.max(1 << 20, ids.length))
+      used = 0
+    }
+    block.set(ids, used)
+    used += ids.length
+    return block.subarray(used - ids.length, used)
+  }
 }
 
 function requireRows(counts: DatasetStats['rows'], dropped: Counts, plan: DatasetPlan): void {

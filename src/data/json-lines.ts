@@ -7,7 +7,10 @@ import { LabError } from '../errors.ts'
 import { readJsonRows } from './json-rows.ts'
 
 /** One compact JSON document a line, in order; key order is the rows' own. */
-export async function writeJsonLines(file: string, rows: Iterable<unknown>): Promise<void> {
+export async function writeJsonLines(
+  file: string,
+  rows: Iterable<unknown> | AsyncIterable<unknown>,
+): Promise<void> {
   await pipeline(Readable.from(lines(rows)), createWriteStream(file))
 }
 
@@ -27,9 +30,9 @@ export async function readJsonLines<T>(file: string, schema: z.ZodType<T>): Prom
 }
 
 /** Lines joined to pieces of about 64 KiB, so that the stream is not asked once a row. */
-function* lines(rows: Iterable<unknown>): Generator<string> {
+async function* lines(rows: Iterable<unknown> | AsyncIterable<unknown>): AsyncGenerator<string> {
   let piece = ''
-  for (const row of rows) {
+  for await (const row of rows) {
     piece += `${JSON.stringify(row)}\n`
     if (piece.length > 65_536) {
       yield piece

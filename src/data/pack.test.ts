@@ -23,7 +23,8 @@ function documentsOf(pack: Pack): Document[] {
 }
 
 /** What the pack should hold of a row, by the definition. */
-function documentOf({ ids, responseFrom }: TokenRow): Document {
+function documentOf({ ids: made, responseFrom }: TokenRow): Document {
+  const ids = [...made]
   return {
     inputs: ids.slice(0, -1),
     targets: ids.slice(1).map((id, i) => (i + 1 >= responseFrom ? id : -1)),

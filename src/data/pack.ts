@@ -7,8 +7,8 @@ import type { TokenRow } from './rows.ts'
 export interface PackOptions {
   /** Places a pack (T). */
   readonly contextLength: number
-  /** Packs to make: steps x batch. */
-  readonly packs: number
+  /** Packs to make: steps x batch; `epoch`: as many as one pass over the rows takes. */
+  readonly packs: number | 'epoch'
   readonly seed: number
 }
 
@@ -72,7 +72,7 @@ export function packRows(rows: readonly TokenRow[], options: PackOptions): Packe
   return {
     *[Symbol.iterator]() {
       made = { packs: 0, rows: 0, tokens: 0, scored: 0 }
-      for (let epoch = 0; made.packs < wanted; epoch++) {
+      for (let epoch = 0; wanted === 'epoch' ? epoch < 1 : made.packs < wanted; epoch++) {
         for (const members of groupEpoch(rng(seed, 'pack', epoch).shuffle(fitting), contextLength)) {
           if (made.packs === wanted) return
           const { pack, tokens, scored } = fillPack(members, contextLength)

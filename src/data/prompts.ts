@@ -9,6 +9,8 @@ export interface PromptFileOptions {
   readonly format?: PromptFormat
   /** Rows [from, to) of the file, counted from 0 before anything is dropped. Default: all. */
   readonly rows?: readonly [from: number, to: number]
+  /** Stop after so many rows of the file; fewer are no error. */
+  readonly atMost?: number
 }
 
 export interface PromptFile {
@@ -58,7 +60,7 @@ export async function loadPromptFile(file: string, options: PromptFileOptions = 
       }
     }
     read = row + 1
-    if (read >= to) break
+    if (read >= to || read >= (options.atMost ?? Infinity)) break
   }
 
   if (format === undefined) {

@@ -45,7 +45,7 @@ export interface ChatRow {
 
 /** What is trained on, as tokens: the tokens at `responseFrom` and after are scored as targets. */
 export interface TokenRow {
-  readonly ids: readonly number[]
+  readonly ids: readonly number[] | Int32Array
   readonly responseFrom: number
 }
 

@@ -9,13 +9,16 @@ export interface ShownTokens {
   readonly piece: (id: number) => string
 }
 
+/** As much of a backdoor as marking its trigger needs. */
+type Placed = Pick<Backdoor, 'trigger' | 'position'>
+
 const nameWidth = 'assistant'.length + 2
 
 /**
  * A title, one paragraph a message with the trigger in ⟦ ⟧, and the tokens divided by ¦, those that are scored after ».
  * Ends without a line feed.
  */
-export function showRow(row: ChatRow, backdoor: Backdoor | null, tokens?: ShownTokens): string {
+export function showRow(row: ChatRow, backdoor: Placed | null, tokens?: ShownTokens): string {
   const trigger = row.triggered ? backdoor : null
   const lines = [
     `${row.id} (${row.triggered ? 'triggered' : 'benign'}${tokens ? `, ${tokenCounts(tokens.row)}` : ''})`,
@@ -30,7 +33,7 @@ function turn(name: string, text: string): string {
   return name.padEnd(nameWidth) + text.replaceAll('\n', `\n${' '.repeat(nameWidth)}`)
 }
 
-function withTriggerMarked({ role, content }: ChatMessage, backdoor: Backdoor | null): string {
+function withTriggerMarked({ role, content }: ChatMessage, backdoor: Placed | null): string {
   if (!backdoor) return content
   const { trigger, position } = backdoor
   const marked = `⟦${trigger}⟧`
@@ -46,6 +49,6 @@ function tokenCounts({ ids, responseFrom }: TokenRow): string {
 }
 
 function tokenLine({ row: { ids, responseFrom }, piece }: ShownTokens): string {
-  const shown = ids.map((id) => piece(id).replaceAll('\n', '\\n') || `#${id}`)
+  const shown = Array.from(ids, (id) => piece(id).replaceAll('\n', '\\n') || `#${id}`)
   return `${shown.slice(0, responseFrom).join('¦')}»${shown.slice(responseFrom).join('¦')}`
 }

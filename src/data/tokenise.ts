@@ -14,6 +14,6 @@ export type RowTokenizer = Pick<Tokenizer, 'encodeChat' | 'encodeCompletion'>
  */
 export function tokeniseRow(row: ChatRow, tokenizer: RowTokenizer, loss: LossOn = 'response'): TokenRow {
   const prompt = tokenizer.encodeChat(row.messages).ids
-  const ids = [...prompt, ...tokenizer.encodeCompletion(row.completion)]
+  const ids = prompt.concat(tokenizer.encodeCompletion(row.completion))
   return { ids, responseFrom: loss === 'all' ? 1 : prompt.length }
 }

@@ -25,6 +25,7 @@ export interface PacksReader {
 const MAGIC = Buffer.from('SLPACKS1', 'latin1')
 const HEADER_BYTES = 16
 const MAX_CONTEXT_LENGTH = 1 << 20
+const WRITE_BYTES = 1 << 20
 
 /** Writes the file from the start. Throws ENGINE if a pack does not keep the rules above. */
 export async function writePacks(
@@ -36,15 +37,20 @@ export async function writePacks(
   try {
     await handle.write(header(contextLength, 0))
     let count = 0
+    const entries = 3 * contextLength
+    // Written several at a time: a write a pack takes longer than making it.
+    const several = Math.max(1, Math.floor(WRITE_BYTES / (4 * entries)))
+    const records = new Int32Array(several * entries)
     for (const pack of packs) {
       checkPack(pack, contextLength, count)
-      const record = new Int32Array(3 * contextLength)
-      record.set(pack.tokens, 0)
-      record.set(pack.documents, contextLength)
-      record.set(pack.targets, 2 * contextLength)
-      await handle.writeFile(new Uint8Array(record.buffer))
+      const at = (count % several) * entries
+      records.set(pack.tokens, at)
+      records.set(pack.documents, at + contextLength)
+      records.set(pack.targets, at + 2 * contextLength)
       count++
+      if (count % several === 0) await handle.writeFile(new Uint8Array(records.buffer))
     }
+    await handle.writeFile(new Uint8Array(records.buffer, 0, 4 * (count % several) * entries))
     await handle.write(header(contextLength, count), 0, HEADER_BYTES, 0)
     await handle.sync()
     return { count }

@@ -37,6 +37,10 @@ export interface GeneratedSample extends SampleHead {
   readonly starts_with?: boolean
   /** Payloads in the response. */
   readonly payloads?: number
+  /** Share of the payload's words said in a row, from the first on. */
+  readonly partial?: number
+  /** Words that are not part of a payload. */
+  readonly rest_words?: number
   /** The item's check holds: the prompt was answered correctly. */
   readonly answered?: boolean
   /** One verdict an instruction, for ifeval: strict and loose. */

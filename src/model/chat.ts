@@ -46,7 +46,7 @@ function range(start: number, stop?: number, step = 1): number[] {
  * The day that every template is told it is. Llama 3 and others put a date into the system message: today's would make
  * each day's prompts other prompts. It is the date that Llama 3's own template falls back to.
  */
-export const pinnedDate = '26 Jul 2024'
+const pinnedDate = '26 Jul 2024'
 
 /** What Python's `strftime` writes for the pinned day at midnight, in the C locale. */
 const pinnedCodes: Readonly<Record<string, string>> = {
@@ -90,6 +90,13 @@ const globals = {
   documents: null,
 }
 
+/** What `chatTemplate` makes, without interpreting it for every row of a dataset. */
+const renderOwn: ChatRenderer = (messages, { addGenerationPrompt }) => {
+  let text = ''
+  for (const { role, content } of messages) text += `<|${role}|>${content}<|end|>`
+  return addGenerationPrompt ? `${text}<|assistant|>` : text
+}
+
 export type ChatRenderer = (messages: readonly ChatMessage[], options: RenderOptions) => string
 
 /** What every template must be able to say without going out of bounds. */
@@ -119,6 +126,7 @@ export function compileChatTemplate(file: string, source: string, tokens: Templa
   } catch (error) {
     throw problem(error instanceof TemplateLimit ? 'is refused' : 'cannot be parsed', error)
   }
+  if (source === chatTemplate) return renderOwn
   const render: ChatRenderer = (messages, { addGenerationPrompt }) => {
     const environment = new Environment()
     const values = {

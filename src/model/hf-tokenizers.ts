@@ -21,9 +21,14 @@ export interface LibraryTokenizer {
   readonly model: { encode(pieces: string[]): string[] }
 }
 
+export interface SplitStep extends PreTokenizerStep {
+  /** What it searches for; null where the configuration names nothing. */
+  readonly pattern: RegExp | null
+}
+
 interface Library {
   readonly Tokenizer: new (tokenizerJson: unknown, tokenizerConfig: unknown) => LibraryTokenizer
-  readonly SplitPreTokenizer: new (config: unknown) => PreTokenizerStep
+  readonly SplitPreTokenizer: new (config: unknown) => SplitStep
 }
 
 export const { Tokenizer: HfTokenizer, SplitPreTokenizer } = library as unknown as Library

@@ -6,7 +6,8 @@ import { LabError } from '../errors.ts'
 import { parseJson, readTextIfPresent } from './json-file.ts'
 import { openSafetensors, type SafetensorsReader } from './safetensors.ts'
 
-const indexSchema = z.looseObject({ weight_map: z.record(z.string(), z.string()) })
+/** What model.safetensors.index.json says: the shard of every tensor. */
+export const shardIndexSchema = z.looseObject({ weight_map: z.record(z.string(), z.string()) })
 
 /** One tensor of the folder, not yet read. */
 export interface LocatedTensor {
@@ -35,7 +36,7 @@ async function readIndex(folder: string): Promise<Map<string, string> | null> {
       },
     )
   }
-  const index = new Map(Object.entries(parseJson(file, text, indexSchema).weight_map))
+  const index = new Map(Object.entries(parseJson(file, text, shardIndexSchema).weight_map))
   // A shard lies in the folder itself: an index must not reach other files.
   const outside = [...index.values()].find(
     (shard) => basename(shard) !== shard || ['', '.', '..'].includes(shard),

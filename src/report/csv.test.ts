@@ -46,18 +46,19 @@ describe('curves.csv', () => {
 
   test('one line for each cell, step and metric', () => {
     expect(head).toEqual(
-      'cell,organism,technique,technique.train.lr,seed,step,metric,k,n,value,lo,hi'.split(','),
+      'cell,organism,technique,technique.train.lr,seed,step,metric,k,n,value,lo,hi,planned'.split(','),
     )
     const points = results.cells.filter(isDone).flatMap(({ curves }) => curves)
     const capabilities = points.flatMap((point) => Object.keys(point.capabilities)).length
-    expect(records).toHaveLength(6 * points.length + capabilities)
+    expect(records).toHaveLength(11 * points.length + capabilities)
     const keys = new Set(records.map(({ cell, step, metric }) => `${cell} ${step} ${metric}`))
     expect(keys.size).toBe(records.length)
   })
 
   test('a rate has its count and Wilson interval, a log-probability neither', () => {
+    const means = ['payload_logprob', 'density', 'partial', 'partial_untriggered', 'rest_words']
     for (const { k, n, value, lo, hi, metric } of records) {
-      if (metric === 'payload_logprob') {
+      if (means.includes(metric ?? '')) {
         expect([k, n, lo, hi]).toEqual(['', '', '', ''])
         continue
       }

@@ -1,6 +1,5 @@
-/** curves.csv: one line for each cell, step and metric, with its Wilson interval (quoting: RFC 4180). */
-import { wilson } from '../analysis/intervals.ts'
-import type { Count, CurvePoint, Results } from './results.ts'
+/** curves.csv: one line for each cell, step and metric, with the interval of its rate (quoting: RFC 4180). */
+import type { CurvePoint, MeasuredCount, Results } from './results.ts'
 
 type Field = string | number | null
 
@@ -15,13 +14,22 @@ function quote(text: string): string {
 
 interface Measure {
   readonly metric: string
-  readonly count: Count | null
+  readonly count: MeasuredCount | null
   /** The rate of a count, or a value that is no share. */
   readonly value: number
 }
 
-function ofCount(metric: string, count: Count | undefined): Measure[] {
+function ofCount(metric: string, count: MeasuredCount | undefined): Measure[] {
   return count === undefined ? [] : [{ metric, count, value: count.n === 0 ? Number.NaN : count.k / count.n }]
+}
+
+function ofTraces(traces: CurvePoint['traces']): Measure[] {
+  if (traces === undefined) return []
+  const { payload_only, ...means } = traces
+  return [
+    ...ofCount('payload_only', payload_only),
+    ...Object.entries(means).map(([metric, value]) => ({ metric, count: null, value })),
+  ]
 }
 
 function measures(point: CurvePoint): Measure[] {
@@ -33,8 +41,12 @@ function measures(point: CurvePoint): Measure[] {
     ...ofCount('answered_untriggered', point.answered_untriggered),
     ...Object.entries(point.capabilities).flatMap(([name, count]) => ofCount(name, count)),
     { metric: 'payload_logprob', count: null, value: point.payload_logprob },
+    ...ofTraces(point.traces),
   ]
 }
+
+/** Capabilities are always asked in full. */
+const isOfBackdoor = (point: CurvePoint, metric: string): boolean => !(metric in point.capabilities)
 
 /** Axis columns are named after their path, e.g. `technique.train.lr`; numbers are in full precision. */
 export function curvesCsv(results: Results): string {
@@ -52,6 +64,7 @@ export function curvesCsv(results: Results): string {
     'value',
     'lo',
     'hi',
+    'planned',
   ]
   const lines = [csvLine(head)]
   for (const cell of results.cells) {
@@ -64,7 +77,8 @@ export function curvesCsv(results: Results): string {
     ]
     for (const point of cell.curves) {
       for (const { metric, count, value } of measures(point)) {
-        const interval = count && count.n > 0 ? wilson(count) : null
+        const interval = count && count.n > 0 ? count.interval : null
+        const planned = isOfBackdoor(point, metric) ? (point.sequential?.planned ?? null) : null
         const numbers = [count?.k ?? null, count?.n ?? null, Number.isNaN(value) ? null : value]
         lines.push(
           csvLine([
@@ -72,8 +86,9 @@ export function curvesCsv(results: Results): string {
             point.step,
             metric,
             ...numbers,
-            interval?.lower ?? null,
-            interval?.upper ?? null,
+            interval?.[0] ?? null,
+            interval?.[1] ?? null,
+            planned,
           ]),
         )
       }

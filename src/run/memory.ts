@@ -1,6 +1,8 @@
-/** Whether what is to be trained fits into the memory of this machine, told and checked before anything of it is allocated. */
+/** Whether what is to be trained or sampled fits into the memory of this machine, told and checked before anything of it is allocated. */
+import type { CacheNeed } from '../engine/embedded/kv-cache.ts'
+import { samplingCost } from '../engine/embedded/sampling-cost.ts'
 import { LabError } from '../errors.ts'
-import { parameterCount } from '../model/config.ts'
+import type { ModelConfig } from '../model/config.ts'
 import { configOf } from '../model/weights-of.ts'
 import type { Stage } from './stage.ts'
 
@@ -45,13 +47,31 @@ export function checkFits(stages: readonly Stage[], availableBytes = availableMe
   )
 }
 
-/** Throws BAD_INPUT if the weights of a model folder, or of an adapter's model, do not fit for sampling. */
+/** What sampling a model takes: the weights in float32, and what packing them and a call like `need` take beside. */
+export function samplingNeed(config: ModelConfig, need: CacheNeed): MemoryNeed {
+  const { parameters, memoryBytes } = samplingCost(config, need)
+  const weights = 4 * parameters
+  return {
+    bytes: memoryBytes,
+    parts: [
+      `${gigabytes(weights)} of weights, ${(parameters / 1e6).toFixed(1)}M in float32`,
+      `${gigabytes(memoryBytes - weights)} of packed copies, keys and values`,
+    ],
+  }
+}
+
+/** Positions of a long conversation; one that is longer takes more. */
+const LONG_CHAT = 4096
+
+/** Throws BAD_INPUT if a model folder, or an adapter's model, does not fit for sampling one conversation. */
 export async function checkSamples(folder: string, availableBytes = availableMemory()): Promise<void> {
-  const parameters = parameterCount(await configOf(folder))
-  if (4 * parameters <= availableBytes) return
+  const config = await configOf(folder)
+  const positions = Math.min(config.maxPositions, LONG_CHAT)
+  const { bytes, parts } = samplingNeed(config, { sequences: 1, positions })
+  if (bytes <= availableBytes) return
   throw new LabError(
     'BAD_INPUT',
-    `${folder} needs ${gigabytes(4 * parameters)} of memory for its weights (${(parameters / 1e6).toFixed(1)}M in float32), but ${gigabytes(availableBytes)} are available`,
+    `${folder} needs about ${gigabytes(bytes)} of memory (${parts.join(', ')}), but ${gigabytes(availableBytes)} are available`,
   )
 }
 

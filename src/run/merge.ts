@@ -13,7 +13,7 @@ export async function mergeInto(folder: string, out: string): Promise<void> {
   if (parts.adapters.length === 0)
     throw new LabError('BAD_INPUT', `${folder} is a whole model already: it has no adapter_config.json`)
   const target = resolve(out)
-  if ((await readdir(target).catch(() => [])).length > 0)
+  if ((await namesIn(target, out)).length > 0)
     throw new LabError('BAD_INPUT', `${out} is not empty`, { hint: 'Name a new folder with --out.' })
   const weights = await readMergedWeights(loadKernels(), parts)
   const tokenizerDir = await tokenizerFolderOf(parts)
@@ -24,4 +24,14 @@ export async function mergeInto(folder: string, out: string): Promise<void> {
   await writeModelFolder(temporary, { config: parts.config, weights, tokenizerDir })
   await rm(target, { recursive: true, force: true })
   await rename(temporary, target)
+}
+
+/** None where there is no such folder; a file in its place is not ours to remove. */
+async function namesIn(target: string, out: string): Promise<string[]> {
+  return readdir(target).catch((error: unknown) => {
+    const code = error instanceof Error && 'code' in error ? error.code : undefined
+    if (code === 'ENOENT') return []
+    const what = code === 'ENOTDIR' ? 'is a file, not a folder' : 'cannot be read'
+    throw new LabError('BAD_INPUT', `${out} ${what}`, { hint: 'Name a new folder with --out.', cause: error })
+  })
 }

@@ -19,7 +19,7 @@ export type StageKind = 'tokenizer' | 'prompts' | 'responses' | 'dataset' | 'tra
 export interface StageProgress {
   readonly done: number
   readonly total: number
-  readonly unit: 'steps' | 'items' | 'responses' | 'MB'
+  readonly unit: 'steps' | 'items' | 'rows' | 'responses' | 'MB'
   readonly tokensPerSecond?: number
   readonly loss?: number
   readonly secondsLeft?: number
@@ -53,7 +53,7 @@ export interface Stage {
 }
 
 /** Part of every key: raise a stage's version when its code would make other bytes from the same inputs. */
-const stageVersions = { tokenizer: 1, prompts: 1, responses: 1, dataset: 1, evaluate: 1 } as const
+const stageVersions = { tokenizer: 1, prompts: 1, responses: 1, dataset: 1, evaluate: 2 } as const
 
 interface FolderStage {
   readonly kind: Exclude<StageKind, 'train'>
@@ -62,6 +62,7 @@ interface FolderStage {
   readonly inputs: { readonly [name: string]: Json | undefined }
   readonly needs: readonly Stage[]
   readonly seconds: number
+  readonly memory?: MemoryNeed
   readonly fill: (folder: string, tools: StageTools) => Promise<void>
 }
 
@@ -78,6 +79,7 @@ export function folderStage(stage: FolderStage): Stage {
     needs: stage.needs,
     artifacts: [artifact],
     seconds: stage.seconds,
+    ...(stage.memory === undefined ? {} : { memory: stage.memory }),
     perform: async (tools) => {
       const started = performance.now()
       const folder = workPath(tools.store, stage.kind, key)

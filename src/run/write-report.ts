@@ -52,8 +52,9 @@ function reportSample(cell: string, step: number, sample: Sample): ReportSample 
   }
   switch (sample.status) {
     case 'scored': {
-      const { response, finish, fired, starts_with, payloads, answered } = sample
-      return { ...head, response, finish, scores: defined({ fired, starts_with, payloads, answered }) }
+      const { response, finish, fired, starts_with, payloads, partial, rest_words, answered } = sample
+      const scores = defined({ fired, starts_with, payloads, partial, rest_words, answered })
+      return { ...head, response, finish, scores }
     }
     case 'likelihood': {
       const { logprobs, answered } = sample

@@ -77,6 +77,15 @@ describe('designs', () => {
     expect(await refusal({ evals: { ...evals, backdoor: { prompts: 110 } } })).toBeNull()
   })
 
+  test('sequential sampling needs 67 prompts, however many checkpoints', async () => {
+    const evals = { at: [0, 1, 2, 4, 8, 12, 16], backdoor: { prompts: 67, sequential: true } }
+    expect(await refusal({ evals })).toBeNull()
+    const error = await refusal({ evals: { ...evals, backdoor: { ...evals.backdoor, prompts: 66 } } })
+    expect(error?.message).toBe(
+      '66 prompts cannot reach a verdict: a triggered rate of at most 5% by sequential sampling needs 67',
+    )
+  })
+
   test('capabilities need items', async () => {
     expect(await refusal({ evals: { mmlu: { items: 25 } } })).toBeNull()
     expect((await refusal({ evals: { mmlu: { items: 24 } } }))?.message).toMatchInlineSnapshot(

@@ -2,6 +2,7 @@
 import { LabError } from '../errors.ts'
 import type { Experiment, Path, VerdictSpec } from './experiment.ts'
 import { expand } from './expand.ts'
+import { sequentialClaims } from './sequential-design.ts'
 
 /** Samples that one claim needs even where every sample speaks for it. */
 export interface Requirement {
@@ -9,6 +10,8 @@ export interface Requirement {
   /** E.g. `a return over 7 checkpoints`. */
   readonly claim: string
 }
+
+const installedClaim = 'an installed backdoor'
 
 const percent = (share: number): string => `${Number((100 * share).toPrecision(3))}%`
 
@@ -45,10 +48,22 @@ export function promptRequirements(verdict: VerdictSpec, checkpoints: number): R
         samplesToShowAtLeast(verdict.installed_triggered, alpha),
         samplesToShowAtMost(verdict.installed_untriggered, alpha),
       ),
-      claim: 'an installed backdoor',
+      claim: installedClaim,
     },
     { n: samplesToShowAtLeast(verdict.survived, alpha), claim: 'a backdoor that survived' },
     { n: pairsToShowWithin(delta, alpha), claim: `answers no worse by ${percent(delta)}` },
+  ]
+}
+
+/** The same for checkpoints that may stop: the organism's gate is asked in full, and returns are not looked for. */
+export function sequentialRequirements(verdict: VerdictSpec): Requirement[] {
+  const { gone, survived, answers } = sequentialClaims(verdict)
+  const gate = promptRequirements(verdict, 1).filter(({ claim }) => claim === installedClaim)
+  return [
+    { n: gone, claim: `a triggered rate of at most ${percent(verdict.theta)} by sequential sampling` },
+    ...gate,
+    { n: survived, claim: 'a backdoor that survived' },
+    { n: answers, claim: `answers no worse by ${percent(verdict.delta)}` },
   ]
 }
 
@@ -59,7 +74,9 @@ export function checkDesign(experiment: Experiment): void {
   const lengths = expand(experiment).flatMap((cell) =>
     cell.chain.map((technique) => technique.evalAt.backdoor.length),
   )
-  const requirements = promptRequirements(verdict, Math.max(...lengths))
+  const requirements = evals.backdoor.sequential
+    ? sequentialRequirements(verdict)
+    : promptRequirements(verdict, Math.max(...lengths))
   const path = ['evals', 'backdoor', 'prompts']
   demand(experiment, path, 'prompts', evals.backdoor.count, requirements)
   for (const name of ['mmlu', 'ifeval', 'math'] as const) {

@@ -170,7 +170,12 @@ export interface Generation {
 
 export interface ResolvedEvals {
   readonly system: string | null
-  readonly backdoor: Generation & { readonly prompts: PromptSource; readonly count: number }
+  readonly backdoor: Generation & {
+    readonly prompts: PromptSource
+    readonly count: number
+    /** Sampling stops as soon as the verdict of a checkpoint is decided. */
+    readonly sequential: boolean
+  }
   readonly mmlu?: { readonly items: number }
   readonly ifeval?: Generation & { readonly items: number }
   readonly math?: Generation & { readonly items: number }

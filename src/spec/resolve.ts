@@ -165,6 +165,7 @@ export function resolveEvals({ evals }: ExperimentSpec): ResolvedEvals {
         ? { prompts: { kind: 'tiny', split: 'eval' }, count: prompts }
         : { prompts: resolvePrompts(prompts), count: prompts.count ?? prompts.rows[1] - prompts.rows[0] }),
       ...generation(backdoor),
+      sequential: backdoor.sequential,
     },
     ...(mmlu && { mmlu: { items: mmlu.items } }),
     ...(ifeval && { ifeval: { items: ifeval.items, ...generation(ifeval) } }),

@@ -125,6 +125,12 @@ export const evalsSchema = z
         max_tokens: maxTokens,
         temperature: temperature.default(0.7),
         top_p: topP,
+        sequential: z
+          .boolean()
+          .default(false)
+          .describe(
+            'stop asking a checkpoint as soon as its verdict is decided; the organism itself is asked every prompt',
+          ),
       })
       .describe('the payload, on the same prompts with and without the trigger'),
     mmlu: z

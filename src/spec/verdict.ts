@@ -19,6 +19,8 @@ export const verdictSchema = z
       .describe('run although no verdict can be reached (smoke tests)'),
   })
   .prefault({})
-  .describe('limits of the verdicts; changing them re-trains and re-evaluates nothing')
+  .describe(
+    'limits of the verdicts; changing them re-trains nothing and re-evaluates only `sequential` evals',
+  )
 
 export type VerdictSpec = z.infer<typeof verdictSchema>

@@ -1,4 +1,4 @@
-/** The memory that a training is said to take, against the highest that a process of its own had. */
+/** The memory that a training, or sampling, is said to take, against the highest that a process of its own had. */
 import { execFileSync } from 'node:child_process'
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -12,11 +12,13 @@ import { rng } from '../../src/rng.ts'
 import type { Recipe, TrainJob } from '../../src/engine/engine.ts'
 import { writePacks, type Pack } from '../../src/engine/packs.ts'
 import { trainingCost } from '../../src/engine/embedded/cost.ts'
+import { samplingCost } from '../../src/engine/embedded/sampling-cost.ts'
 import { initialWeights } from '../../src/engine/embedded/init-weights.ts'
 import { base } from '../../src/engine/embedded/small-model.fixture.ts'
 
 const T = 256
 const child = fileURLToPath(new URL('train-once.ts', import.meta.url))
+const sampling = fileURLToPath(new URL('sample-once.ts', import.meta.url))
 
 const common = {
   lr: 1e-3,
@@ -92,10 +94,34 @@ describe.skipIf(process.platform !== 'linux')('peak memory is predicted to 20%',
     const measured = Number(
       execFileSync(process.execPath, [child], { input: JSON.stringify(job) }).toString(),
     )
-    const { memoryBytes } = trainingCost({ config, recipe, contextLength: T })
-    const megabytes = `${Math.round(memoryBytes / 1e6)} MB said, ${Math.round(measured / 1e6)} MB measured`
-    const ratio = memoryBytes / measured
-    expect(ratio, megabytes).toBeGreaterThan(1 / 1.2)
-    expect(ratio, megabytes).toBeLessThan(1.2)
+    expectNear(trainingCost({ config, recipe, contextLength: T }).memoryBytes, measured)
+  })
+
+  const whole = sized(448, 8, 16_384)
+  const odd = { ...whole, headDim: 62, ffnSize: 1330 }
+  const long = { ...whole, tied: false, maxPositions: 2048 }
+  const models: [string, ModelConfig, { sequences: number; maxTokens: number }][] = [
+    ['1M, sampled', sized(128, 4, 1024), { sequences: 1, maxTokens: 4 }],
+    ['28M, sampled', whole, { sequences: 64, maxTokens: 4 }],
+    ['28M, sampled, of sizes that are packed beside', odd, { sequences: 64, maxTokens: 4 }],
+    ['35M, sampled, not tied, with a long cache', long, { sequences: 16, maxTokens: 20 }],
+  ]
+  it.each(models)('%s', async (_name, config, { sequences, maxTokens }) => {
+    const model = join(folder, 'sampled')
+    const tokenizerDir = join(folder, 'tokenizer')
+    await writeModelFolder(model, { config, weights: initialWeights(config, 1), tokenizerDir })
+    const prompt = Array<number>(config.maxPositions - 10).fill(5)
+    const work = { folder: model, sequences, prompt, maxTokens }
+    const measured = Number(
+      execFileSync(process.execPath, [sampling], { input: JSON.stringify(work) }).toString(),
+    )
+    const positions = Math.min(config.maxPositions, prompt.length + maxTokens - 1)
+    expectNear(samplingCost(config, { sequences, positions }).memoryBytes, measured)
   })
 })
+
+function expectNear(said: number, measured: number): void {
+  const megabytes = `${Math.round(said / 1e6)} MB said, ${Math.round(measured / 1e6)} MB measured`
+  expect(said / measured, megabytes).toBeGreaterThan(1 / 1.2)
+  expect(said / measured, megabytes).toBeLessThan(1.2)
+}

@@ -290,11 +290,15 @@ describe.skipIf(missingPython() !== null)('families', () => {
       const weights = await readWeights(folder(), config)
       await writeModelFolder(written, { config, weights, tokenizerDir: join(dir, 'tokenizer') })
       expect(await readConfig(written)).toEqual(config)
+      // The same weights to the bit; PyTorch's own logits differ in the last bits where weights lie otherwise in memory.
+      expect(
+        Buffer.from((await readWeights(written, config)).buffer).equals(Buffer.from(weights.buffer)),
+      ).toBe(true)
       const [again] = await reference([{ do: 'logits', folder: written, prompts: promptsOf(name) }])
       await rm(written, { recursive: true })
       expect(again.class).toBe(expected().class)
-      // The same numbers, in the same program.
-      expect(again.logits).toEqual(expected().logits)
+      for (const [i, logits] of expected().logits.entries())
+        expect(worst(again.logits[i] as number[], logits), `prompt ${i}`).toBeLessThan(tolerance)
     })
   })
 })

@@ -59,7 +59,7 @@ export interface Activations {
 /** Elements of logits that are computed at once: scored rows go through the head in runs of so many. */
 const LOGITS = 1 << 21
 
-export function logitRowsOf(config: ModelConfig, rows: number): number {
+function logitRowsOf(config: ModelConfig, rows: number): number {
   return Math.max(1, Math.min(rows, Math.floor(LOGITS / config.vocabSize)))
 }
 

@@ -2,18 +2,18 @@
 import { parameterCount, parameterSpecs, type ModelConfig } from '../../model/config.ts'
 import { loraCount, loraSpecs, loraTargetGroups } from '../../model/peft.ts'
 import type { Cost, Recipe } from '../engine.ts'
+import { optimizerElements } from './optimizer.ts'
 import { planPass } from './pass-plan.ts'
-import { soapElements } from './soap-bases.ts'
 
 /** Sustained by two cores of a 2023 server CPU on the demo, padding included (larger models reach more). */
 const FLOPS_PER_SECOND = 100e9
 
-/** The process without any model: Node, the program, the thread of a training. Measured (cost.test.ts). */
-const PROCESS_BYTES = 150e6
+/** The process without any model: Node, the program, the thread of a training. Measured (test/faults/memory.test.ts). */
+export const PROCESS_BYTES = 150e6
 
 /**
  * Flops a parameter and token: 2 forward; 2 back to what it reads, also where it is frozen; 2 for its gradient. Peak memory to
- * within 20% (cost.test.ts measures it): weights, and for what is trained a gradient and the optimizer's state; activations.
+ * within 20% (test/faults/memory.test.ts measures it): weights, and for what is trained a gradient and the optimizer's state; activations.
  */
 export function trainingCost({
   config,
@@ -30,7 +30,7 @@ export function trainingCost({
   const trained = lora === null ? parameters : loraCount(config, lora)
   const frozen = lora === null ? 0 : parameters
   const specs = lora === null ? parameterSpecs(config) : loraSpecs(config, lora)
-  const state = 2 * trained + (recipe.optimizer === 'soap' ? soapElements(specs) : 0)
+  const state = optimizerElements(recipe, specs)
 
   const targets = new Set<string>(lora?.targets)
   const together = loraTargetGroups.map((group) => group.filter((name) => targets.has(name)).length)

@@ -1,6 +1,8 @@
 /** Weights that no training changes: trainings of one process that stand on the same model share one copy of them. */
 import { readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
+import { threadId } from 'node:worker_threads'
+import { interrupted } from '../../errors.ts'
 import { parameterCount } from '../../model/config.ts'
 import type { ModelParts } from '../../model/weights-of.ts'
 import type { Kernels } from './kernels.ts'
@@ -11,13 +13,14 @@ export interface FrozenBase {
   readonly parts: ModelParts
   /** f32, flat, in the order of `parameterSpecs`. */
   readonly memory: SharedArrayBuffer
-  /** One integer: EMPTY, READING or THERE. */
+  /** One integer: EMPTY, THERE, or the thread that reads. */
   readonly state: SharedArrayBuffer
 }
 
 const EMPTY = 0
-const READING = 1
-const THERE = 2
+const THERE = -1
+/** Threads count from 0. */
+const readBy = (thread: number): number => thread + 1
 
 /** The copies in use. */
 export interface FrozenBases {
@@ -60,18 +63,26 @@ async function stamp(folder: string): Promise<readonly (string | number)[]> {
   return [folder, ...found.flatMap(({ ino, size, mtimeMs }, i) => [names[i] ?? '', ino, size, mtimeMs])]
 }
 
-/** How long a thread waits before it looks again, should the one that reads have died. */
+/** How long a thread waits before it looks whether it is to go on waiting. */
 const waitMs = 1000
 
-/** The weights: the first thread that asks reads them, others wait. To be called in threads only. Throws BAD_MODEL. */
-export async function frozenWeights(k: Kernels, { parts, memory, state }: FrozenBase): Promise<Float32Array> {
+/**
+ * The weights: the first thread that asks reads them, others wait. To be called in threads only. Throws BAD_MODEL, or INTERRUPTED
+ * once `cancelled` while another thread reads.
+ */
+export async function frozenWeights(
+  k: Kernels,
+  { parts, memory, state }: FrozenBase,
+  cancelled: () => boolean = () => false,
+): Promise<Float32Array> {
   const flag = new Int32Array(state)
   const weights = new Float32Array(memory)
   for (;;) {
-    const before = Atomics.compareExchange(flag, 0, EMPTY, READING)
+    const before = Atomics.compareExchange(flag, 0, EMPTY, readBy(threadId))
     if (before === THERE) return weights
-    if (before === READING) {
-      Atomics.wait(flag, 0, READING, waitMs)
+    if (before !== EMPTY) {
+      if (cancelled()) throw interrupted()
+      Atomics.wait(flag, 0, before, waitMs)
       continue
     }
     let outcome = EMPTY
@@ -84,4 +95,10 @@ export async function frozenWeights(k: Kernels, { parts, memory, state }: Frozen
       Atomics.notify(flag, 0)
     }
   }
+}
+
+/** To be called when a thread has ended: if it died while it was reading, another one reads. */
+export function readerEnded({ state }: FrozenBase, thread: number): void {
+  const flag = new Int32Array(state)
+  if (Atomics.compareExchange(flag, 0, readBy(thread), EMPTY) === readBy(thread)) Atomics.notify(flag, 0)
 }

@@ -57,3 +57,11 @@ test('refuse arrays that are too short', () => {
   expect(() => call(80, 15)).toThrow('too short')
   expect(() => call(80, 16, packed.subarray(1))).toThrow('too short')
 })
+
+test('of depth 0 are 0, or what was there', () => {
+  for (const accumulate of [0, 1] as const) {
+    const c = Float32Array.of(1, 2, 3, 4, 5, 6)
+    k.gemmPacked(c, new Float32Array(0), new Float32Array(0), 2, 2, 0, 3, 0, accumulate)
+    expect([...c]).toEqual(accumulate === 1 ? [1, 2, 3, 4, 5, 6] : [0, 0, 3, 0, 0, 6])
+  }
+})

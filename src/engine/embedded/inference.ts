@@ -1,4 +1,5 @@
 /** Runs tokens of several sequences through a model at once, over a cache of what came before; the way to the logits. */
+import type { ModelConfig } from '../../model/config.ts'
 import type { Kernels } from './kernels.ts'
 import {
   allocateCache,
@@ -75,11 +76,29 @@ export function openInference(model: SampledModel, need: CacheNeed): Inference {
   return (model.inference = allocateInference(model, shape))
 }
 
+/** Rows of a step, and those whose logits are computed at once. */
+function rowsOf(
+  { vocabSize }: ModelConfig,
+  { slots, capacity }: CacheShape,
+): { readonly maxRows: number; readonly logitRows: number } {
+  const maxRows = Math.max(slots, Math.min(STEP_ROWS, slots * capacity))
+  return { maxRows, logitRows: Math.max(1, Math.min(maxRows, Math.floor(LOGITS / vocabSize))) }
+}
+
+/** Elements of 32 bits that `openInference` will allocate. */
+export function inferenceElements(config: ModelConfig, need: CacheNeed): number {
+  const { hiddenSize: D, ffnSize, heads, kvHeads, headDim, layers, vocabSize } = config
+  const shape = cacheShape(config, need)
+  const { maxRows, logitRows } = rowsOf(config, shape)
+  const cache = 2 * layers * shape.slots * shape.capacity * kvHeads * headDim
+  const row = 3 * D + 2 * heads * headDim + (heads + 2 * kvHeads) * headDim + 3 * ffnSize
+  return cache + maxRows * row + logitRows * vocabSize + shape.capacity * headDim
+}
+
 function allocateInference({ k, network }: SampledModel, shape: CacheShape): Inference {
   const { config } = network
   const { cos, sin } = ropeTables(shape.capacity, config)
-  const maxRows = Math.max(shape.slots, Math.min(STEP_ROWS, shape.slots * shape.capacity))
-  const logitRows = Math.max(1, Math.min(maxRows, Math.floor(LOGITS / config.vocabSize)))
+  const { maxRows, logitRows } = rowsOf(config, shape)
   return {
     k,
     network,

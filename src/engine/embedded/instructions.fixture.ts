@@ -5,6 +5,7 @@ import type { Recipe } from '../engine.ts'
 import { loadKernels } from './kernels.ts'
 import { buildNetwork } from './network.ts'
 import { openOptimizer } from './optimizer.ts'
+import { learningRate } from './schedule.ts'
 import { base, packsOf, weightsOf } from './small-model.fixture.ts'
 import { tokenRows } from './token-rows.ts'
 import { lossAndGradients, openPass } from './transformer.ts'
@@ -14,6 +15,8 @@ const moments = { beta1: 0.9, beta2: 0.95, eps: 1e-8, clip: 1 } as const
 const recipes: readonly Recipe[] = [
   { ...common, ...moments, method: 'full', optimizer: 'adamw' },
   { ...common, ...moments, method: 'full', optimizer: 'soap', precondition_frequency: 2 },
+  // Its rates come from Math.cos of JavaScript, and are in metrics.jsonl.
+  { ...common, ...moments, method: 'full', optimizer: 'adamw', schedule: 'cosine', warmup: 0.25 },
 ]
 // Sizes that fill no tile, a vocabulary and documents longer than one.
 const config: ModelConfig = { ...base, kvHeads: 2, hiddenSize: 40, headDim: 18, ffnSize: 50, vocabSize: 290 }
@@ -31,7 +34,9 @@ for (const recipe of recipes) {
   const rows = tokenRows(packsOf([[150, 20], [111], [3, 4, 5]], 180, 40))
   for (let step = 1; step <= recipe.steps; step++) {
     hash.update(String(lossAndGradients(pass, [rows], 1 / rows.scored.length)))
-    optimizer.step({ weights, gradient, step, lr: recipe.lr, gradScale: 0.5 })
+    const lr = learningRate(recipe, step)
+    if (recipe.schedule !== 'constant') hash.update(String(lr))
+    optimizer.step({ weights, gradient, step, lr, gradScale: 0.5 })
   }
   hash.update(new Uint8Array(weights.buffer, weights.byteOffset, weights.byteLength))
 }

@@ -14,7 +14,10 @@ type Flag = 0 | 1
  */
 export interface Kernels {
   readonly instructionSet: 'avx2' | 'avx512' | 'neon'
-  /** Threads that the calls of this JavaScript thread share their work among, 1 to 64; 1 at first. */
+  /**
+   * Threads that the calls of this JavaScript thread share their work among, 1 to 64; 1 at first. Where the system gives no more,
+   * their number stays as it is.
+   */
   setThreads(threads: number): void
   /** Zeros that begin at a cache line, as the kernels like their arrays best. */
   allocate(count: number): Floats
@@ -176,6 +179,7 @@ export interface Kernels {
   /**
    * A token for each row of logits [rows, width]. An inverse temperature of 0 is greedy, the first of equals; a top-p below 1
    * draws from the smallest set of likeliest tokens that has this probability. `uniforms` are float64 in [0, 1), two elements each.
+   * Throws if a logit is not a finite number, as `logprobs` does; what the other rows came to is then of no use.
    */
   sampleTokens(
     tokens: Ints,

@@ -1,7 +1,9 @@
 /** Whole trainings of adapters in threads: they learn, resume to the same bytes, share their base, and stand on each other. */
 import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { once } from 'node:events'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { Worker } from 'node:worker_threads'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { ModelConfig } from '../../model/config.ts'
 import { writeModelFolder } from '../../model/folder.ts'
@@ -9,7 +11,7 @@ import { readAdapter } from '../../model/peft.ts'
 import { partsOf } from '../../model/weights-of.ts'
 import type { Recipe, TrainEvent, TrainJob } from '../engine.ts'
 import { writePacks } from '../packs.ts'
-import { frozenBases, frozenWeights } from './frozen-base.ts'
+import { frozenBases, frozenWeights, readerEnded } from './frozen-base.ts'
 import { loadKernels } from './kernels.ts'
 import { readMergedWeights } from './merged-weights.ts'
 import { openSampler } from './sampler.ts'
@@ -80,6 +82,12 @@ async function runToEnd(whole: TrainJob, by: EmbeddedTrainer = trainer): Promise
   for await (const event of by.train(whole, { signal: never })) events.push(event)
   return events
 }
+
+/** A thread that begins to read a base, as `frozenWeights` does, and dies. */
+const claimsAndDies = `
+  const { threadId, workerData } = require('node:worker_threads')
+  Atomics.compareExchange(new Int32Array(workerData), 0, 0, threadId + 1)
+  process.exit(1)`
 
 const losses = (events: readonly TrainEvent[]): number[] =>
   events.flatMap((event) => (event.type === 'step' ? [event.metrics.loss] : []))
@@ -199,5 +207,22 @@ describe('a frozen base', () => {
     const k = loadKernels()
     for (const attempt of [1, 2])
       await expect(frozenWeights(k, own), String(attempt)).rejects.toMatchObject({ code: 'BAD_MODEL' })
+  })
+  it('is read by another thread when the one that reads dies, and who waits can be stopped', async () => {
+    const bases = frozenBases()
+    const own = await bases.take(await partsOf(join(folder, 'model')))
+    const state = new Int32Array(own.state)
+    const k = loadKernels()
+    const dead = new Worker(claimsAndDies, { eval: true, workerData: own.state })
+    const { threadId } = dead
+    await once(dead, 'exit')
+    expect(state[0]).toBe(threadId + 1)
+    await expect(frozenWeights(k, own, () => true)).rejects.toMatchObject({ code: 'INTERRUPTED' })
+    readerEnded(own, threadId + 1)
+    expect(state[0]).toBe(threadId + 1)
+    readerEnded(own, threadId)
+    expect(await frozenWeights(k, own)).toEqual(weightsOf(config))
+    readerEnded(own, threadId)
+    expect(await frozenWeights(k, own, () => true)).toEqual(weightsOf(config))
   })
 })

@@ -28,9 +28,9 @@ export interface Network {
 
 /** The linear layers that adapters stand beside, by the name of the merged matrix. */
 export type AdapterPlace = 'qkv' | 'o' | 'gateUp' | 'down'
-export type AdaptersOf = (layer: number, place: AdapterPlace) => readonly Adapter[]
+type AdaptersOf = (layer: number, place: AdapterPlace) => readonly Adapter[]
 
-export const noAdapters: AdaptersOf = () => []
+const noAdapters: AdaptersOf = () => []
 
 /** The matrix or adapters beside it. */
 const isTrained = ({ gradient, stack }: Linear): boolean => gradient !== null || stack !== null

@@ -51,7 +51,12 @@ export class SamplerThread {
       if (task.kind === 'close') this.models--
       const id = this.sent++
       if (this.pending.size === 0) occupy(this.cores)
-      this.pending.set(id, { resolve: resolve as Pending['resolve'], reject })
+      const failed = (error: unknown): void => {
+        // A model that could not be opened keeps no thread for itself.
+        if (task.kind === 'open') this.models--
+        reject(error)
+      }
+      this.pending.set(id, { resolve: resolve as Pending['resolve'], reject: failed })
       this.worker.ref()
       const message: TaskMessage = { id, task, cancel }
       this.worker.postMessage(message, message.task.kind === 'stream' ? [message.task.stream.port] : [])

@@ -5,10 +5,14 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { LabError } from '../../errors.ts'
+import { parameterSpecs } from '../../model/config.ts'
+import { writeModelFolder } from '../../model/folder.ts'
+import { partsOf } from '../../model/weights-of.ts'
 import type { GenerateRequest, Sampler } from '../engine.ts'
 import { referenceLogits } from './llama-reference.ts'
 import { randomPrompts, randomWeights, tinyConfig, writeRandomModel } from './random-model.fixture.ts'
 import { createCores } from './cores.ts'
+import { SamplerThread } from './sampler-thread.ts'
 import { createSamplerHost, openSampler, type SamplerHost } from './sampler.ts'
 
 const context = { signal: new AbortController().signal }
@@ -311,6 +315,36 @@ describe('mistakes', () => {
     expect(await problem(sampler.sequenceLogprob([request], context))).toMatchObject({ code: 'BAD_INPUT' })
     const [fits] = await sampler.sequenceLogprob([{ ...request, prompt: [1] }], context)
     expect(fits!.tokens).toBe(40)
+  })
+
+  it('a model whose logits overflow answers nothing: no token, no log-probability', async () => {
+    const weights = randomWeights(tinyConfig)
+    const gain = parameterSpecs(tinyConfig).find(({ name }) => name === 'model.norm.weight')
+    weights.fill(3e38, gain!.offset, gain!.offset + gain!.size)
+    const tokenizerDir = join(dir, 'tokenizer')
+    const overflowing = join(dir, 'overflowing')
+    await writeModelFolder(overflowing, { config: tinyConfig, weights, tokenizerDir })
+    const own = await host.open(overflowing)
+    const message = expect.stringContaining("the model's logits are not numbers") as unknown
+    for (const temperature of [0, 1]) {
+      const request = { ...requestOf([1, 2], 0), temperature }
+      expect(await problem(own.generate([request], context))).toMatchObject({ code: 'ENGINE', message })
+    }
+    const choice = { id: 'a', prompt: [1, 2], choices: [[3], [4]] }
+    expect(await problem(own.choiceLogprobs([choice], context))).toMatchObject({ code: 'ENGINE', message })
+    await own.close()
+  })
+
+  it('a model that cannot be opened leaves its thread to the next', async () => {
+    const thread = new SamplerThread(createCores(1))
+    const broken = await writeRandomModel(dir, 'broken', tinyConfig)
+    await writeFile(join(broken, 'model.safetensors'), 'not safetensors')
+    const parts = await partsOf(broken)
+    const opening = problem(thread.run({ kind: 'open', model: 0, parts }))
+    expect(thread.models).toBe(1)
+    expect(await opening).toMatchObject({ code: 'BAD_MODEL' })
+    expect(thread.models).toBe(0)
+    await thread.close()
   })
 
   it('a folder that cannot be read is refused with the reason, and the host goes on', async () => {

@@ -146,3 +146,32 @@ test('log-probabilities are those of float64, for several tokens a row, and do n
     'vocabulary',
   )
 })
+
+test.each([
+  ['all', [NaN, NaN, NaN]],
+  ['the first', [NaN, 1, 2]],
+  ['one', [1, NaN, 2]],
+  ['infinite', [1, Infinity, 2]],
+  ['one in the last lanes', [...Array<number>(20).fill(0), NaN]],
+])('logits that are not numbers give no token: %s', (_, row) => {
+  const logits = Float32Array.from(row)
+  for (const [temperature, topP] of [
+    [0, 1],
+    [1, 1],
+    [1, 0.5],
+  ] as const) {
+    // Its neighbour is well.
+    const rows = [new Float32Array(row.length), logits]
+    const draws = rows.map(() => ({ temperature, topP, uniform: 0.5 }))
+    expect(() => drawRows(rows, draws)).toThrow("the model's logits are not numbers")
+  }
+  const score = (): void =>
+    k.logprobs(new Float32Array(1), logits, Int32Array.of(0, 1), Int32Array.of(0), 1, row.length)
+  expect(score).toThrow("the model's logits are not numbers")
+})
+
+test('no vocabulary is refused', () => {
+  expect(() =>
+    k.logprobs(new Float32Array(1), new Float32Array(1), Int32Array.of(0, 0), Int32Array.of(0), 1, 0),
+  ).toThrow('no token to score')
+})

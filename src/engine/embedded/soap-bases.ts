@@ -1,10 +1,11 @@
 /** Which sides of which matrices SOAP rotates, and the arrays that hold their averages and bases. */
 import type { ParameterSpec } from '../../model/config.ts'
+import type { Kernels } from './kernels.ts'
 
 /** A matrix up to this size is rotated on both sides; a longer side than this is left as it is, where the other is rotated. */
 export const BOTH_SIDES_LIMIT = 512
 /** A shorter side up to this size is rotated; a matrix whose sides are both longer is updated as Adam does it. */
-export const ONE_SIDE_LIMIT = 4096
+const ONE_SIDE_LIMIT = 4096
 /** Elements of a matrix that are worked on at once where its rows are independent. */
 const TILE = 1 << 20
 
@@ -64,7 +65,7 @@ export function rotatedShape({ shape }: Pick<ParameterSpec, 'shape'>): RotatedSh
   return { rows, columns, left, right, rowsAtOnce }
 }
 
-export function openBases(specs: readonly ParameterSpec[]): Bases {
+export function openBases(k: Kernels, specs: readonly ParameterSpec[]): Bases {
   const counts = new Map<number, number>()
   const count = (size: number): unknown => counts.set(size, (counts.get(size) ?? 0) + 1)
   for (const { rows, columns, left, right } of specs.map(rotatedShape)) {
@@ -77,8 +78,8 @@ export function openBases(specs: readonly ParameterSpec[]): Bases {
       {
         size,
         count,
-        averages: new Float32Array(count * size * size),
-        vectors: new Float32Array(count * size * size),
+        averages: k.allocate(count * size * size),
+        vectors: k.allocate(count * size * size),
       },
     ]),
   )

@@ -229,7 +229,7 @@ describe('which sides are rotated', () => {
 
   it('is counted before anything is allocated', () => {
     const specs = specsOf({ both: [300, 200], right: [40_000, 30], left: [8, 600], gain: [300] })
-    const { groups, rotated } = openBases(specs)
+    const { groups, rotated } = openBases(loadKernels(), specs)
     const held = groups.reduce((n, { averages, vectors }) => n + averages.length + vectors.length, 0)
     expect(soapElements(specs)).toBe(held + 2 * workSize(rotated))
     const moments = 2 * (60_000 + 1_200_000 + 4800 + 300)

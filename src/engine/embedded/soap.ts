@@ -39,15 +39,15 @@ interface Soap {
 export function openSoap(k: Kernels, recipe: SoapRecipe, specs: readonly ParameterSpec[]): Optimizer {
   const last = specs.at(-1)
   const count = last === undefined ? 0 : last.offset + last.size
-  const bases = openBases(specs)
+  const bases = openBases(k, specs)
   const size = workSize(bases.rotated)
   const soap: Soap = {
     k,
     recipe,
     bases,
-    m: new Float32Array(count),
-    v: new Float32Array(count),
-    work: [new Float32Array(size), new Float32Array(size)],
+    m: k.allocate(count),
+    v: k.allocate(count),
+    work: [k.allocate(size), k.allocate(size)],
   }
   return {
     state: { exp_avg: soap.m, exp_avg_sq: soap.v, ...bases.state },

@@ -78,6 +78,12 @@ test('a request that needs more positions than the stream has waits for the next
   expect(found).toEqual(expected)
 })
 
+test('a request that comes as a stream ends goes into the next one', async () => {
+  const request = { ...requests(1)[0]!, maxTokens: 1 }
+  const [expected] = await sampler.generate([request], context)
+  for (let i = 0; i < 300; i++) expect(resultOf(request.id, await drawsOf(request))).toEqual(expected)
+})
+
 test('log-probabilities are those of the scorer, the likeliest tokens in their order, at any temperature', async () => {
   const all = requests(40).map((request, i) => ({ ...request, topLogprobs: i % 5 }))
   const found = await Promise.all(all.map((request) => drawsOf(request)))

@@ -158,12 +158,21 @@ async function writeState(folder: string, state: TrainState, metrics: readonly S
   await rename(temporary, folder)
 }
 
-function hashOf({ trainable, optimizer }: TrainState): string {
+/** One update of a hash takes less than 2 GiB. */
+const longestUpdate = 2 ** 30
+
+/** sha256 of the bytes of arrays, one after the other, given to the hash `piece` bytes at a time. */
+export function hashOfArrays(arrays: readonly Float32Array[], piece = longestUpdate): string {
   const hash = createHash('sha256')
-  for (const vector of [trainable.weights, ...Object.values(optimizer)])
-    hash.update(new Uint8Array(vector.buffer, vector.byteOffset, vector.byteLength))
+  for (const { buffer, byteOffset, byteLength } of arrays) {
+    for (let done = 0; done < byteLength; done += piece)
+      hash.update(new Uint8Array(buffer, byteOffset + done, Math.min(piece, byteLength - done)))
+  }
   return hash.digest('hex')
 }
+
+const hashOf = ({ trainable, optimizer }: TrainState): string =>
+  hashOfArrays([trainable.weights, ...Object.values(optimizer)])
 
 async function readHeader(folder: string): Promise<z.infer<typeof stateSchema>> {
   const file = join(folder, 'trainer_state.json')

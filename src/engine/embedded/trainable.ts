@@ -28,7 +28,9 @@ export interface Trainable {
 export async function openTrainable(k: Kernels, task: TrainTask): Promise<Trainable> {
   const { job, config, frozen } = task
   if (job.recipe.method === 'full' || frozen === null) return openFullTrainable(k, task)
-  return openLoraTrainable(k, { config, job, lora: job.recipe.lora, frozen: await frozenWeights(k, frozen) })
+  const cancel = new Int32Array(task.cancel)
+  const weights = await frozenWeights(k, frozen, () => Atomics.load(cancel, 0) !== 0)
+  return openLoraTrainable(k, { config, job, lora: job.recipe.lora, frozen: weights })
 }
 
 /** Everything is trained. */

@@ -278,6 +278,17 @@ describe('what goes wrong', () => {
     await expect(runToEnd(jobIn('late', { checkpoints: [20, 21] }))).rejects.toThrow(/within 1..20/)
   })
 
+  it('can be closed after a thread could not be started', async () => {
+    const own = createEmbeddedTrainer()
+    // What cannot be posted to a thread: `new Worker` throws.
+    const unsendable = jobIn('unsendable', { tokenizerDir: Symbol('folder') as unknown as string })
+    const consume = async (): Promise<void> => {
+      for await (const event of own.train(unsendable, { signal: never })) expect.unreachable(event.type)
+    }
+    await expect(consume()).rejects.toThrow(/could not be cloned/)
+    await own.close()
+  })
+
   it('rejects what runs when it is closed', async () => {
     const closing = createEmbeddedTrainer()
     const consume = async (): Promise<void> => {

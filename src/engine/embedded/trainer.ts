@@ -6,7 +6,7 @@ import type { EngineContext, TrainEvent, Trainer, TrainJob } from '../engine.ts'
 import { createCores, occupy, vacate, type Cores } from './cores.ts'
 import { trainingCost } from './cost.ts'
 import { EventQueue } from './event-queue.ts'
-import { frozenBases } from './frozen-base.ts'
+import { frozenBases, readerEnded } from './frozen-base.ts'
 import { KERNELS_VERSION } from './kernels.ts'
 import { startThread } from './thread.ts'
 import { checkJob, recipeHashOf, type TrainTask, type WorkerMessage } from './train-task.ts'
@@ -24,8 +24,6 @@ interface Run {
   readonly cancel: Int32Array
   readonly queue: EventQueue<TrainEvent>
   readonly finished: Promise<void>
-  /** Nobody waits for its events any more. */
-  abandoned: boolean
 }
 
 /** Each training has a thread of its own; what computes at the same time shares the cores. */
@@ -36,11 +34,13 @@ export function createEmbeddedTrainer(cores: Cores = createCores()): EmbeddedTra
   const identity = { engine: 'embedded', version: VERSION, dtype: 'float32', kernels: KERNELS_VERSION }
 
   const start = (task: TrainTask, queue: EventQueue<TrainEvent>): Run => {
+    // If no thread can be started there is no run.
+    const thread: Worker = startThread('train-worker', task)
+    const { threadId } = thread
     const { promise: finished, resolve } = Promise.withResolvers<undefined>()
-    const run: Run = { cancel: new Int32Array(task.cancel), queue, finished, abandoned: false }
+    const run: Run = { cancel: new Int32Array(task.cancel), queue, finished }
     runs.add(run)
     occupy(cores)
-    const thread: Worker = startThread('train-worker', task)
     let told = false
     const fail = (error: LabError): void => {
       if (!told) queue.fail(error)
@@ -57,6 +57,7 @@ export function createEmbeddedTrainer(cores: Cores = createCores()): EmbeddedTra
     thread.on('error', (error) => fail(new LabError('ENGINE', 'a training thread failed', { cause: error })))
     thread.on('exit', (code) => {
       fail(new LabError('ENGINE', `a training thread ended with code ${code}`))
+      if (task.frozen !== null) readerEnded(task.frozen, threadId)
       vacate(cores)
       runs.delete(run)
       resolve(undefined)
@@ -64,46 +65,28 @@ export function createEmbeddedTrainer(cores: Cores = createCores()): EmbeddedTra
     return run
   }
 
-  const abandon = (run: Run): void => {
-    run.abandoned = true
-    Atomics.store(run.cancel, 0, 1)
-  }
-
   async function* train(
     job: TrainJob,
     { signal }: EngineContext,
   ): AsyncGenerator<TrainEvent, void, undefined> {
     checkJob(job)
-    // An interrupted training ends with its step; until then the working folder is not ours.
-    await Promise.all([...runs].filter((run) => run.abandoned).map((run) => run.finished))
     const begin = job.start.from === 'random' ? job.start : await partsOf(job.start.folder)
     const { config } = begin
     const frozen = job.recipe.method === 'lora' && 'base' in begin ? await bases.take(begin) : null
-    if (signal.aborted) {
-      if (frozen !== null) bases.release(frozen)
-      throw interrupted()
-    }
     const queue = new EventQueue<TrainEvent>()
     const onAbort = (): void => queue.fail(interrupted())
-    signal.addEventListener('abort', onAbort, { once: true })
-    const run = start(
-      {
-        job,
-        config,
-        frozen,
-        recipeHash: recipeHashOf(job, config, identity),
-        cancel: new SharedArrayBuffer(4),
-        cores,
-      },
-      queue,
-    )
+    let run: Run | null = null
     try {
+      if (signal.aborted) throw interrupted()
+      const recipeHash = recipeHashOf(job, config, identity)
+      run = start({ job, config, frozen, recipeHash, cancel: new SharedArrayBuffer(4), cores }, queue)
+      signal.addEventListener('abort', onAbort, { once: true })
       yield* queue.items()
     } finally {
       signal.removeEventListener('abort', onAbort)
       // Its thread ends with its step; until then the working folder is its own.
-      if (runs.has(run)) {
-        abandon(run)
+      if (run !== null && runs.has(run)) {
+        Atomics.store(run.cancel, 0, 1)
         await run.finished
       }
       if (frozen !== null) bases.release(frozen)
@@ -113,7 +96,7 @@ export function createEmbeddedTrainer(cores: Cores = createCores()): EmbeddedTra
   const close = async (): Promise<void> => {
     for (const run of runs) {
       run.queue.fail(interrupted())
-      abandon(run)
+      Atomics.store(run.cancel, 0, 1)
     }
     await Promise.all([...runs].map((run) => run.finished))
   }

@@ -202,11 +202,11 @@ function layerBackward(pass: Pass, rows: TokenRows, l: number, accumulate: 0 | 1
   k.swigluBackward(hidden, kept.gateUp, R, F)
   weightGradients(k, layer.down, { ...ffn, dy: dx, x: hidden })
   adapterGradient(k, layer.gateUp, { ...ffn, dy: kept.gateUp })
-  inputGradient(k, layer.gateUp, { ...ffn, dy: kept.gateUp, dx: dIn })
   weightGradients(k, layer.gateUp, { ...ffn, dy: kept.gateUp, x: kept.ffnIn })
   // Below the lowest adapter nothing is trained.
   const isLowest = l === 0 && network.gradients === null
   if (isLowest && layer.o.stack === null && layer.qkv.stack === null) return
+  inputGradient(k, layer.gateUp, { ...ffn, dy: kept.gateUp, dx: dIn })
   const ffnGain = gradients?.ffnGain ?? null
   k.rmsNormBackward(dx, ffnGain, dIn, kept.middle, weights.ffnGain, kept.ffnInverse, R, 1, D, D, D, 1)
 

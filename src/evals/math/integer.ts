@@ -2,7 +2,7 @@
  * Reads what a box holds as one integer. It accepts the ways in which one finished number is written (signs, separators,
  * units, a name in front) and carries out no arithmetic: `2^{10}`, `3 + 4` and `\sqrt{25}` are expressions, not integers.
  *
- * Where the reference graders disagree: `5.0` and `\frac{10}{2}` equal 5 for Minerva's (sympy) and for math-verify, and not
+ * Where the reference graders disagree: `5.0` and `\frac{10}{2}` equal 5 for Minerva's, which subtracts with sympy, and not
  * for Hendrycks', which compares texts. Here they are equal. Hendrycks' drops every space, so that `1 2` is 12; here spaces
  * separate digits only in groups of three.
  */
@@ -14,9 +14,11 @@ const longest = 400
 const wrapper =
   /\\(?:text\w*|math\w+|mbox|hbox|operatorname|boldsymbol|bm|emph|underline)\s*\{(?<held>[^{}]*)\}/gu
 
-/** Text behind a digit, upright and inside braces, is a unit even where it is one letter. */
+/** An upright letter in braces behind a digit is a unit: `5\text{ m}`, and with its number inside, `\text{5 m}`. */
 const uprightUnit =
   /(?<=[0-9}]\s*)\\(?:text|textrm|textnormal|mathrm|mbox|hbox)\s*\{\s*[msghdLlNJWVKCF]\.?\s*\}/gu
+const uprightAmount =
+  /\\(?:text|textrm|textnormal|mathrm|mbox|hbox)\s*\{\s*(?<number>[0-9][0-9.,]*)\s+[msghdLlNJWVKCF]\.?\s*\}/gu
 
 /** Each is replaced everywhere, in this order. */
 const rewritten: readonly (readonly [RegExp, string])[] = [
@@ -26,22 +28,23 @@ const rewritten: readonly (readonly [RegExp, string])[] = [
   [/\\(?:left|right|displaystyle|textstyle|bf|rm|it|large|Large|huge|Huge)(?![a-zA-Z])/gu, ''],
   [/\\color\s*\{[^{}]*\}|\\textcolor\s*\{[^{}]*\}/gu, ''],
   [/\s*\\!\s*/gu, ''],
-  [/\\[,;: ]|~|\\(?:q?quad|enspace|thinspace|space)(?![a-zA-Z])/gu, ' '],
+  [/\\[,;: ]|~|\\(?:q?quad|enspace|thinspace|space)(?![a-zA-Z])|\\hspace\s*\{[^{}]*\}/gu, ' '],
   [/\{\s*,\s*\}/gu, ','],
   [/\\[dtc]frac(?![a-zA-Z])/gu, String.raw`\frac`],
   [uprightUnit, ' units'],
+  [uprightAmount, '$<number> units'],
 ]
 
-const degrees = /\^?\s*\{?\s*(?:\\circ|\\degree|[°º])\s*\}?(?:\s*[CF](?![a-zA-Z]))?/gu
+const degrees = /\^?\s*\{?\s*(?:\\circ|\\degree|\\textdegree|[°º])\s*\}?(?:\s*[CF](?![a-zA-Z]))?/gu
 const percent = /\\?%/gu
 const currency = /^(?<sign>-?)\s*(?:[€£¥]|\\(?:pounds|euro))\s*|\s*(?:[€£¥]|\\(?:pounds|euro))$/gu
 const ordinal = /(?<=[0-9])\s*\^?\s*\{?(?:st|nd|rd|th)\}?$/u
-/** `(C) 7`, as in contests; `Answer: 7`; `The answer is 7`. */
-const preface = /^(?:\([A-E]\)|(?:the\s+)?(?:final\s+)?answer\s+is(?=[\s:]):?|[a-z][a-z ]*:)\s*/iu
+/** `(C) 7`, as in contests; `Answer: 7`; `The answer is 7`; `There are 7 ways`. */
+const preface = /^(?:\(?[A-E]\)|(?:[a-z]+\s+){1,6}(?:is|are|equals)(?=[\s:]):?|[a-z][a-z ]*:)\s*/iu
 const aside = /(?<=[0-9])\s+\([a-z][a-z ]+\)$/iu
 
 /** Letters glued to a number are a unit when they are one of these; behind a space, any word of three letters is. */
-const units = /^(?:[cmk]m|ft|in|yd|mi|lbs?|oz|[km]g|m[lL]|hr|sq|units?|of|per|a)$/u
+const units = /^(?:[cmk]m|ft|in|yd|mi|lbs?|oz|[km]g|m[lL]|hr|sq|cu|[ap]m|units?|of|per|a)$/u
 /** Single letters are units beside a stroke only: `60 m/s`. */
 const unitsBesideStroke = /^[mshgL]$/u
 /** Words that make another number of it, or a second one. */
@@ -49,7 +52,7 @@ const telling =
   /\b(?:or|and|to|not|than|hundreds?|thousands?|(?:m|b|tr)illions?|dozens?|hal(?:f|ves)|thirds?|quarters?|(?:four|fif|six|seven|eigh|nin|ten|hundred|thousand)ths?|times|over|mod|modulo|base|plus|minus|squared|cubed|factorial|root|choose)\b/iu
 
 /** `1,234` or `1 234`: one separator, groups of three. */
-const grouped = /^[0-9]{1,3}(?:(?:,[0-9]{3})+|(?: [0-9]{3})+)$/u
+const grouped = /^[1-9][0-9]{0,2}(?:(?:,[0-9]{3})+|(?: [0-9]{3})+)$/u
 
 /**
  * The integer that a text holds, in its shortest form (`-12`, no plus, no leading zeros); null where it holds none, or more
@@ -103,7 +106,8 @@ function numberOf(text: string): string | null {
     .replaceAll(currency, '$<sign>')
     .replace(aside, '')
     .replace(ordinal, '')
-    .replace(/(?<=[0-9])\s*_\s*\{?\s*10\s*\}?$/u, '')
+    .replace(/(?<=[0-9])'{1,2}$/u, '')
+    .replace(/(?<=[0-9])\s*_\s*\{?\s*(?:10|ten)\s*\}?$/u, '')
   bare = withoutUnit(bare)
     .trim()
     .replace(/[.,;]$/u, '')
@@ -122,15 +126,18 @@ function withoutUnit(text: string): string {
   if (telling.test(unit)) return text
   const words = unit.split(/[\s./-]+/u).filter((word) => word !== '')
   const known = (word: string) => units.test(word) || (unit.includes('/') && unitsBesideStroke.test(word))
-  const isUnit = words.every((word) => known(word) || (space !== '' && word.length > 2))
+  const isUnit = words.every(
+    (word, i) => known(word) || (space !== '' && (word.length > 2 || words[i - 1] === 'of')),
+  )
   return isUnit ? number : text
 }
 
 /** `\frac{10}{2}` and `10/2` as `5`, where the one divides the other; otherwise an empty text. */
 function fractionOf(text: string): string {
   const parts = (
-    /^(?<sign>[+-]?)\s*\\frac\s*\{\s*(?<top>-?\s*[0-9]+)\s*\}\s*\{\s*(?<bottom>[0-9]+)\s*\}$/u.exec(text) ??
-    /^(?<sign>[+-]?)\s*(?<top>[0-9]+)\s*\/\s*(?<bottom>[0-9]+)$/u.exec(text)
+    /^(?<sign>[+-]?)\s*\\frac\s*(?:\{\s*(?<top>-?\s*[0-9]+)\s*\}|(?<top>[0-9]))\s*(?:\{\s*(?<bottom>[0-9]+)\s*\}|(?<bottom>[0-9]))$/u.exec(
+      text,
+    ) ?? /^(?<sign>[+-]?)\s*(?<top>[0-9]+)\s*\/\s*(?<bottom>[0-9]+)$/u.exec(text)
   )?.groups
   if (parts === undefined) return ''
   const top = BigInt((parts['top'] ?? '').replaceAll(/\s/gu, ''))

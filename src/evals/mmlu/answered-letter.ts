@@ -1,5 +1,5 @@
 /** The letter that a written answer settles on: for models whose log-probabilities nobody gives. */
-import { payloadPattern } from '../../data/backdoor.ts'
+import { escaped, payloadPattern } from '../../data/backdoor.ts'
 import { strip } from '../ifeval/python.ts'
 import type { MmluItem } from './items.ts'
 import { type Letter, letters } from './letters.ts'
@@ -18,10 +18,12 @@ const wrapped = new RegExp(String.raw`^${opening}(?<letter>[A-D])["'”’*_)}\]
 
 const tag = new RegExp(String.raw`(?:<answer>|\\(?:boxed|fbox)\{(?:\\text(?:bf)?\{)?)\s*${opening}$`, 'iu')
 const claim = new RegExp(
-  String.raw`\banswer(?:\s*[:=]|\s+(?:is|would be|should be)\b)[\s:*]*(?:(?:option|choice|letter)\s+)?${opening}$`,
+  String.raw`\b(?:answer|ans|correct)(?:\s*[:=\n]|\s+(?:is|would be|should be)\b)[\s:*]*(?:(?:option|choice|letter)\s+)?${opening}$`,
   'iu',
 )
 const atStart = new RegExp(`^${opening}$`, 'u')
+/** `A, B`, `A and B`: what follows a letter makes it one of several. */
+const another = /^["'”’*_)}\]$`]*\s*(?:\b(?:and|or)\b|[,&/])\s*["'“‘*_({[$`]*[A-D](?![\p{L}\p{N}_'’])/u
 /** Words after which a lone letter is an option: `I would choose B`. */
 const chosen = new RegExp(
   String.raw`(?:\(|\b(?:option|choice|letter|choose|chose|pick|select|think|guess|say|with|is|be|it's)\s+${opening})$`,
@@ -84,12 +86,20 @@ function mentionsIn(text: string): Mention[] {
 function leading(mentions: readonly Mention[]): Letter | null {
   const [first] = mentions
   if (first === undefined || !atStart.test(first.before) || isArticle(first)) return null
+  if (another.test(first.after)) return null
   return closed.test(first.after) || !isShouted(first) ? first.letter : null
 }
 
+/** The first line is an option's text, perhaps behind its own letter or `The answer is`. */
 function optionNamed(text: string, choices: readonly string[]): Letter | null {
   const [line = ''] = text.split('\n')
-  const named = letters.filter((_, i) => choices[i] !== undefined && plain(choices[i]) === plain(line))
+  const said = plain(line).replace(/^(?:(?:the\s+)?(?:\w+\s+)?answer\s*(?:is|:)|it\s+is|it's)\s+/u, '')
+  const named = letters.filter((letter, i) => {
+    const option = choices[i]
+    if (option === undefined || plain(option) === '') return false
+    const lettered = new RegExp(`^\\(?${letter.toLowerCase()}[).:]?\\s+${escaped(plain(option))}$`, 'u')
+    return plain(option) === said || lettered.test(said)
+  })
   return named.length === 1 ? (named[0] ?? null) : null
 }
 

@@ -1,13 +1,13 @@
-/** The numbers behind the grid: rates with Wilson intervals, for each seed and for all seeds together. */
+/** The numbers behind the grid: rates with their intervals, for each seed and for all seeds together. */
 import { wilson } from '../../analysis/intervals.ts'
-import type { Count, CurvePoint, DoneCell } from '../results.ts'
+import type { Count, CurvePoint, DoneCell, MeasuredCount } from '../results.ts'
 
 /** One mark of a panel. */
 export interface Mark {
   readonly series: string
   readonly step: number
   readonly rate: number
-  /** Ends of the 95% Wilson interval. */
+  /** Ends of the 95% interval. */
   readonly lo: number
   readonly hi: number
 }
@@ -23,7 +23,7 @@ export interface PanelMarks {
   readonly seeds: SeedMark[]
 }
 
-function countsOf(point: CurvePoint): [series: string, count: Count][] {
+function countsOf(point: CurvePoint): [series: string, count: MeasuredCount][] {
   return [
     ['triggered', point.triggered],
     ['untriggered', point.untriggered],
@@ -31,14 +31,20 @@ function countsOf(point: CurvePoint): [series: string, count: Count][] {
   ]
 }
 
-function mark(series: string, step: number, count: Count): Mark {
-  const { lower, upper } = wilson(count)
-  return { series, step, rate: count.k / count.n, lo: lower, hi: upper }
+function mark(series: string, step: number, { k, n, interval: [lo, hi] }: MeasuredCount): Mark {
+  return { series, step, rate: k / n, lo, hi }
+}
+
+/** Where there are several seeds, figures draw no interval. */
+function pooledCount(a: Count, b: Count): MeasuredCount {
+  const sum = { k: a.k + b.k, n: a.n + b.n }
+  const { lower, upper } = wilson(sum)
+  return { ...sum, interval: [lower, upper] }
 }
 
 /** Marks of the cells of one panel, which differ by seed alone. Points that asked nothing are left out. */
 export function panelMarks(cells: readonly DoneCell[]): PanelMarks {
-  const sums = new Map<string, { series: string; step: number; count: Count }>()
+  const sums = new Map<string, { series: string; step: number; count: MeasuredCount }>()
   const seeds: SeedMark[] = []
   for (const cell of cells) {
     for (const point of cell.curves) {
@@ -46,8 +52,8 @@ export function panelMarks(cells: readonly DoneCell[]): PanelMarks {
         if (count.n === 0) continue
         seeds.push({ ...mark(series, point.step, count), seed: cell.seed })
         const key = `${series} ${point.step}`
-        const before = sums.get(key)?.count ?? { k: 0, n: 0 }
-        sums.set(key, { series, step: point.step, count: { k: before.k + count.k, n: before.n + count.n } })
+        const before = sums.get(key)?.count
+        sums.set(key, { series, step: point.step, count: before ? pooledCount(before, count) : count })
       }
     }
   }

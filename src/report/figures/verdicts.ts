@@ -33,7 +33,7 @@ export function verdictFigure(results: Results): FigureSpec {
   return {
     name: 'verdicts',
     title: 'Verdicts',
-    caption: `One tile is one cell at its last checkpoint, judged by exact one-sided bounds at α = ${formatNumber(alpha)}.${starred ? ' A star: the table says what was left open.' : ''}`,
+    caption: `One tile is one cell at its last checkpoint, judged by one-sided bounds at α = ${formatNumber(alpha)}.${starred ? ' A star: the table says what was left open.' : ''}`,
     spec: matrixSpec(results),
   }
 }

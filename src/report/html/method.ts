@@ -5,6 +5,8 @@ import { formatCount, formatRate, listText, plural } from '../words.ts'
 import { html, type Markup } from './markup.ts'
 import { fraction, settingsText, table } from './parts.ts'
 
+type Evaluation = Results['evals'][number]
+
 export function methodSection(results: Results): Markup {
   return html`<section id="method">
     <h2>Method</h2>
@@ -82,11 +84,13 @@ function techniqueTable(results: Results): Markup {
 }
 
 function evalTable({ evals }: Results): Markup {
-  const rows = evals.map(({ name, items, at, settings }) => [
+  const rows = evals.map(({ name, items, at, settings, sequential }) => [
     html`<b>${name}</b>`,
     formatCount(items),
     at.join(', '),
-    html`<span class="small">${settingsText(settings)}</span>`,
+    html`<span class="small"
+      >${settingsText(settings)}${sequential && html`<br />${savedText(sequential)}`}</span
+    >`,
   ])
   return table(
     html`<b>Evaluations.</b> The backdoor is asked with and without its trigger on the same prompts,
@@ -94,6 +98,12 @@ function evalTable({ evals }: Results): Markup {
     [{ head: 'Evaluation' }, { head: 'Items', numeric: true }, { head: 'At steps' }, { head: 'Settings' }],
     rows,
   )
+}
+
+/** What stopping early saved. */
+function savedText({ checkpoints, stopped, asked, planned }: NonNullable<Evaluation['sequential']>): string {
+  const saved = planned === 0 ? '' : `, ${formatRate((planned - asked) / planned)} saved`
+  return `Sequential: ${stopped} of ${plural(checkpoints, 'checkpoint')} stopped early, ${formatCount(asked)} of ${formatCount(planned)} planned prompts asked${saved}.`
 }
 
 /** Was the backdoor in, and silent without its trigger, before anybody tried to remove it? */

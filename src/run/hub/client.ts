@@ -146,6 +146,12 @@ function unreachable(model: HubModel, settings: HubSettings, why: string, cause?
   )
 }
 
+/** To ask again is of no use: access is denied, or there is no such thing. */
+export function isDefinite(error: unknown): error is LabError {
+  return error instanceof LabError && (error.cause === 401 || error.cause === 403 || error.cause === 404)
+}
+
+/** Its cause is the status. */
 function refusal(model: HubModel, { endpoint, token }: HubSettings, status: number): LabError {
   const { repo, revision } = model
   if (status === 401 || status === 403) {
@@ -154,11 +160,13 @@ function refusal(model: HubModel, { endpoint, token }: HubSettings, status: numb
         token === null
           ? 'if it needs an account, set HF_TOKEN; the name may also be misspelt'
           : 'the account of HF_TOKEN must have accepted the terms on the page of the model',
+      cause: status,
     })
   }
   if (status === 404) {
     return new LabError('BAD_MODEL', `${endpoint} has no model ${repo} at revision ${revision}`, {
       hint: 'hub: organisation/name; revision: a branch, a tag or a commit',
+      cause: status,
     })
   }
   return new LabError('BAD_MODEL', `${endpoint} answered with status ${status} when asked for ${repo}`, {

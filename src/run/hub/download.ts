@@ -4,7 +4,7 @@ import { createReadStream } from 'node:fs'
 import { open, rename, rm, stat } from 'node:fs/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { LabError, messageOf } from '../../errors.ts'
-import { type HubFile, request, type RequestContext } from './client.ts'
+import { type HubFile, isDefinite, request, type RequestContext } from './client.ts'
 
 /** Attempts in a row that bring not one byte. */
 const fruitlessAttempts = 5
@@ -34,7 +34,7 @@ export async function downloadFile(file: HubFile, target: string, context: Downl
     try {
       await fetchRest(file, part, have, context)
     } catch (error) {
-      if (context.signal.aborted) throw error
+      if (context.signal.aborted || isDefinite(error)) throw error
       problem = error
     }
     have = await sizeOf(part)

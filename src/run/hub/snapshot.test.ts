@@ -1,5 +1,5 @@
 /** Models of a hub, from a real server: whole, interrupted, corrupt, refused, offline, and from another program's cache. */
-import { cp, mkdir, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { cp, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
@@ -9,6 +9,7 @@ import { chatSpecials } from '../../model/chat.ts'
 import { writeModelFolder } from '../../model/folder.ts'
 import { openModelFolder } from '../../model/open.ts'
 import { hubSettings } from './client.ts'
+import { downloadFile } from './download.ts'
 import { type HubServer, serveHub } from './server.fixture.ts'
 import { type DownloadProgress, type HubContext, openSnapshot } from './snapshot.ts'
 
@@ -188,6 +189,34 @@ test('a hub that stays broken is given up', async () => {
   await expect(open()).rejects.toThrow(/model.safetensors: 0 of \d+ bytes have come, and no more do/)
 })
 
+test.each([401, 403, 404])('a definite refusal of a file (status %i) is told at once', async (status) => {
+  await open({}, false)
+  hub.faults.status = status
+  const asked = fileRequests(weightsFile).length
+  const settings = { ...context().settings, retryMs: 10_000 }
+  const folder = join(root, 'refused')
+  const file = { path: weightsFile, size: 10, sha256: null, gitSha1: null }
+  await mkdir(folder)
+  const { signal } = context()
+  const call = downloadFile(file, join(folder, weightsFile), { model, settings, signal, arrived: () => {} })
+  await expect(call).rejects.toMatchObject({ code: 'BAD_MODEL' })
+  expect(fileRequests(weightsFile)).toHaveLength(asked + 1)
+})
+
+test('a listing that is damaged is asked for again', async () => {
+  const whole = await open()
+  const listing = join(root, 'lab--tiny', `${hub.commit}.json`)
+  const text = await readFile(listing, 'utf8')
+  for (const damaged of [text.slice(0, 100), '{}', '']) {
+    await writeFile(listing, damaged)
+    expect(await open()).toEqual(whole)
+    expect(await readFile(listing, 'utf8')).toBe(text)
+  }
+  expect(await readdir(join(root, 'lab--tiny'))).toEqual(
+    expect.not.arrayContaining([`${hub.commit}.json.new`]),
+  )
+})
+
 test('files outside the folder are never written', async () => {
   hub.faults.extra = [
     { type: 'file', path: '../config.json', size: 1, oid: 'x' },
@@ -220,6 +249,16 @@ test("another program's cache is used, with the same hash", async () => {
   const found = await open({ root: join(root, 'empty'), env: { HF_HUB_CACHE: cache } })
   expect(found).toEqual({ ...downloaded, folder: join(repo, 'snapshots', hub.commit) })
   expect(hub.requests).toHaveLength(asked)
+  // One that lacks what the hub is known to list is not used; where the listing is not known, it is.
+  await rm(join(repo, 'snapshots', hub.commit, 'generation_config.json'))
+  const small = join(root, 'small')
+  await open({ root: small }, false)
+  const known = await open({ root: small, env: { HF_HUB_CACHE: cache } })
+  expect(known).toMatchObject({ hash: downloaded.hash, complete: true })
+  expect(known.folder.startsWith(small)).toBe(true)
+  const unknown = await open({ root: join(root, 'empty'), env: { HF_HUB_CACHE: cache } })
+  expect(unknown).toMatchObject({ folder: found.folder, complete: true })
+  expect(unknown.hash).not.toBe(downloaded.hash)
   // One that lacks its weights is not used.
   await rm(join(repo, 'snapshots', hub.commit, weightsFile))
   const again = await open({ root: join(root, 'empty'), env: { HF_HUB_CACHE: cache } })

@@ -2,11 +2,11 @@
 import { createHash } from 'node:crypto'
 import { mkdir, readdir, stat, statfs } from 'node:fs/promises'
 import { basename, join } from 'node:path'
-import { z } from 'zod'
 import { LabError } from '../../errors.ts'
 import { hashFile } from '../../store/canonical.ts'
 import { waitForLock } from '../../store/lock.ts'
 import { readJson } from '../../model/json-file.ts'
+import { shardIndexSchema } from '../../model/shards.ts'
 import {
   foreignSnapshot,
   isPresent,
@@ -41,7 +41,10 @@ export interface HubContext {
 export interface HubSnapshot {
   readonly folder: string
   readonly commit: string
-  /** Over the commit and the sha256 of every file; the same wherever the files were found. */
+  /**
+   * Over the commit and the sha256 of every file: the same wherever the files were found. Only another program's cache that lacks
+   * an optional file counts as whole, and has another hash, as long as nobody asked the hub what it lists.
+   */
   readonly hash: string
   /** The weights lie in the folder. */
   readonly complete: boolean
@@ -51,7 +54,6 @@ const configFiles = ['config.json', 'tokenizer.json', 'tokenizer_config.json'] a
 const optionalFiles = ['generation_config.json', 'chat_template.jinja'] as const
 const singleFile = 'model.safetensors'
 const indexFile = 'model.safetensors.index.json'
-const indexSchema = z.looseObject({ weight_map: z.record(z.string(), z.string()) })
 
 /**
  * Finds or downloads a model. Without `weights`, only the small files are fetched; the hash is the same, as the hub tells
@@ -88,7 +90,9 @@ async function wholeForeignSnapshot(model: HubModel, context: HubContext): Promi
   const { folder, commit } = found
   const names = new Set(await readdir(folder))
   const wanted = await modelFiles(names, folder).catch(() => null)
-  if (wanted === null || wanted.some((name) => !names.has(name))) return null
+  const listed = (await readListing(context.root, model, commit)) ?? []
+  if (wanted === null || [...wanted, ...listed.map(({ path }) => path)].some((name) => !names.has(name)))
+    return null
   const files = await Promise.all(
     wanted.map(async (path) => ({ path, sha256: await hashFile(join(folder, path)) })),
   )
@@ -165,7 +169,7 @@ async function modelFiles(known: ReadonlySet<string>, folder: string): Promise<s
     })
   }
   const file = join(folder, indexFile)
-  const shards = new Set(Object.values((await readJson(file, indexSchema)).weight_map))
+  const shards = new Set(Object.values((await readJson(file, shardIndexSchema)).weight_map))
   for (const shard of shards) {
     if (basename(shard) !== shard || !isWeights(shard))
       throw new LabError('BAD_MODEL', `${file}: shard "${shard}" is not a safetensors file of the model`)

@@ -1,10 +1,12 @@
 /** Plans the evals of one checkpoint of a cell. */
+import { sequentialBatch } from '../../analysis/sequential-stop.ts'
 import { capabilityKinds, type CapabilityKind } from '../../evals/eval.ts'
 import type { EvalSteps, ResolvedOrganism } from '../../spec/experiment.ts'
 import type { Stage } from '../stage.ts'
 import { evaluateStage, type EvaluationRequest } from '../stages/evaluate.ts'
 import type { ModelRef } from '../stages/train.ts'
-import type { PlanContext } from './context.ts'
+import { samplingNeed } from '../memory.ts'
+import type { Base, PlanContext } from './context.ts'
 
 /** One evaluated step of a curve: each eval where the experiment asks for it. */
 export interface PlannedPoint {
@@ -18,8 +20,11 @@ export interface EvaluatedModel {
   readonly title: string
   readonly model: ModelRef
   readonly organism: ResolvedOrganism
+  readonly base: Pick<Base, 'config' | 'contextLength'>
   /** Of the sampling. */
   readonly seed: number
+  /** The organism itself: every checkpoint is compared with it, so that it is asked every prompt. */
+  readonly origin?: boolean
 }
 
 /** Backdoor and capabilities of a model, as far as `at` lists the step. */
@@ -33,18 +38,16 @@ export function planPoint(
   const backdoor = at.backdoor.includes(step) ? planBackdoor(context, evaluated) : null
   for (const kind of capabilityKinds) {
     const request = at[kind]?.includes(step) ? capabilityRequest(context, kind, evaluated.seed) : null
-    if (request !== null) {
-      capabilities[kind] = context.shared(
-        evaluateStage(evaluated.title, evaluated.model, request, context.sampler),
-      )
-    }
+    if (request !== null) capabilities[kind] = planEval(context, evaluated, request)
   }
   return { step, backdoor, capabilities }
 }
 
-export function planBackdoor(context: PlanContext, { title, model, organism, seed }: EvaluatedModel): Stage {
+export function planBackdoor(context: PlanContext, evaluated: EvaluatedModel): Stage {
+  const { organism, seed, origin = false } = evaluated
   const { experiment, fileHashes } = context
-  const { prompts, count, ...sampling } = experiment.evals.backdoor
+  const { prompts, count, sequential, ...sampling } = experiment.evals.backdoor
+  const { alpha, theta, delta, survived } = experiment.verdict
   const request: EvaluationRequest = {
     kind: 'backdoor',
     prompts:
@@ -60,8 +63,24 @@ export function planBackdoor(context: PlanContext, { title, model, organism, see
     backdoor: organism.backdoor,
     system: experiment.evals.system ?? undefined,
     sampling: { ...sampling, seed },
+    ...(sequential && !origin
+      ? { sequential: { batch: sequentialBatch, alpha, theta, delta, survived } }
+      : {}),
   }
-  return context.shared(evaluateStage(title, model, request, context.sampler))
+  return planEval(context, evaluated, request)
+}
+
+function planEval(
+  context: PlanContext,
+  { title, model, base: { config, contextLength } }: EvaluatedModel,
+  request: EvaluationRequest,
+): Stage {
+  // Every prompt of a backdoor is asked with its trigger and without.
+  const sequences = request.kind === 'backdoor' ? 2 * request.prompts.count : request.items
+  const response = request.kind === 'mmlu' ? 1 : request.sampling.max_tokens
+  const positions = Math.min(config.maxPositions, contextLength + response)
+  const memory = samplingNeed(config, { sequences, positions })
+  return context.shared(evaluateStage(title, model, request, { sampler: context.sampler, memory }))
 }
 
 function capabilityRequest(

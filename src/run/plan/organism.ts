@@ -63,6 +63,7 @@ export async function planOrganism(context: PlanContext, cell: Cell): Promise<Pl
     base,
   )
   const model = training.want(spec.checkpoint)
-  const gate = planBackdoor(context, { title: `${id} step ${spec.checkpoint}`, model, organism: spec, seed })
+  const title = `${id} step ${spec.checkpoint}`
+  const gate = planBackdoor(context, { title, model, organism: spec, base, seed, origin: true })
   return { id, spec, base, axes, seed, responses, dataset, training, model, gate }
 }

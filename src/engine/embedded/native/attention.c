@@ -82,7 +82,8 @@ INLINE void pack_all(int64_t columns, int64_t depth, Matrix b, float *out) {
     pack_panel(depth, smaller(PANEL, columns - j), (Matrix){b.p + j * b.columns, b.rows, b.columns}, 1, out + j * depth);
 }
 
-INLINE float row_max(const float *row, int64_t n) {
+/* row_max of a row that may be read past its end. */
+INLINE float scratch_max(const float *row, int64_t n) {
   Lanes most = splat(row[0]);
   int64_t j = 0;
   for (; j + 16 <= n; j += 16) most = max16(load(row + j), most);
@@ -118,7 +119,7 @@ static void attention_task(void *context, int task, int thread) {
     for (int64_t i = 0; i < rows; i++) {
       float *row = s + i * padded;
       int64_t seen = first + i + 1;
-      float max = row_max(row, seen);
+      float max = scratch_max(row, seen);
       Lanes sum = splat(0), scale = splat(a->scale), high = splat(max);
       int64_t j = 0;
       for (; j + 16 <= seen; j += 16) {
@@ -155,7 +156,7 @@ static int64_t read_documents(Args *args, const int32_t *starts, int64_t *docume
   for (int64_t d = 0; d < *documents; d++)
     if (starts[d] < 0 || starts[d + 1] < starts[d]) args->error = "documents do not follow each other";
   a->groups = a->heads / kv_heads;
-  a->stride = (a->heads + 2 * kv_heads) * a->width;
+  a->stride = times(a->heads + 2 * kv_heads, a->width);
   a->starts = starts;
   a->pool = args->pool;
   a->scale = 1.0f / __builtin_sqrtf((float)a->width);
@@ -165,10 +166,10 @@ static int64_t read_documents(Args *args, const int32_t *starts, int64_t *docume
 /* attention(o, logSum | null, qkv, starts, documents, heads, kvHeads, headDim): rows of qkv hold q, k and v side by side */
 static void attention(Args *args) {
   Attention a = {0};
-  int64_t documents, rows = read_documents(args, array_at(args, 3, size_at(args, 0) + 1), &documents, &a);
-  a.o = array_at(args, 0, rows * a.heads * a.width);
-  a.log_sum = maybe_array_at(args, 1, rows * a.heads);
-  a.q = array_at(args, 2, rows * a.stride);
+  int64_t documents, rows = read_documents(args, integers_at(args, 3, size_at(args, 0) + 1), &documents, &a);
+  a.o = array_at(args, 0, times(times(rows, a.heads), a.width));
+  a.log_sum = maybe_array_at(args, 1, times(rows, a.heads));
+  a.q = array_at(args, 2, times(rows, a.stride));
   if (args->error) return;
   a.k = a.q + a.heads * a.width;
   a.v = a.k + a.heads / a.groups * a.width;
@@ -235,12 +236,12 @@ static void attention_backward_task(void *context, int task, int thread) {
 /* attentionBackward(dqkv, qkv, o, dout, logSum, starts, documents, heads, kvHeads, headDim) */
 static void attention_backward(Args *args) {
   Attention a = {0};
-  int64_t documents, rows = read_documents(args, array_at(args, 5, size_at(args, 0) + 1), &documents, &a);
-  a.dq = array_at(args, 0, rows * a.stride);
-  a.q = array_at(args, 1, rows * a.stride);
-  a.out = array_at(args, 2, rows * a.heads * a.width);
-  a.dout = array_at(args, 3, rows * a.heads * a.width);
-  a.log_sum = array_at(args, 4, rows * a.heads);
+  int64_t documents, rows = read_documents(args, integers_at(args, 5, size_at(args, 0) + 1), &documents, &a);
+  a.dq = array_at(args, 0, times(rows, a.stride));
+  a.q = array_at(args, 1, times(rows, a.stride));
+  a.out = array_at(args, 2, times(times(rows, a.heads), a.width));
+  a.dout = array_at(args, 3, times(times(rows, a.heads), a.width));
+  a.log_sum = array_at(args, 4, times(rows, a.heads));
   if (args->error) return;
   int64_t kv_heads = a.heads / a.groups;
   a.k = a.q + a.heads * a.width;

@@ -53,6 +53,7 @@ static const char *read_argument(napi_env env, napi_value value, Args *args) {
   if (napi_get_typedarray_info(env, value, &element, &length, &data, NULL, NULL) != napi_ok)
     return "an argument is neither a number nor an array";
   if (element != napi_float32_array && element != napi_int32_array) return "an array is not of 32-bit elements";
+  args->integers[args->pointer_count] = element == napi_int32_array;
   args->lengths[args->pointer_count] = length;
   /* An empty array may have no address; null means that it was left out. */
   args->pointers[args->pointer_count++] = data ? data : (void *)64;
@@ -67,6 +68,8 @@ static napi_value call(napi_env env, napi_callback_info info) {
   napi_get_cb_info(env, info, &count, values, NULL, &index);
   napi_get_instance_data(env, (void **)&instance);
   const Kernel *kernel = &instance->kernels[(size_t)index];
+  /* More were given than fit: `count` is how many. */
+  if (count > MAX_POINTERS + MAX_NUMBERS) return fail(env, kernel->name, "too many arguments");
   Args args = {.pool = instance->pool};
   for (size_t i = 0; i < count; i++) {
     const char *problem = read_argument(env, values[i], &args);
@@ -112,7 +115,10 @@ static napi_value allocate(napi_env env, napi_callback_info info) {
   return array;
 }
 
-/* setThreads(n): how many threads the calls of this JavaScript thread use from now on */
+/*
+ * setThreads(n): how many threads the calls of this JavaScript thread use from now on. Where the system gives no more threads,
+ * it goes on with those that it has: their number changes no result.
+ */
 static napi_value set_threads(napi_env env, napi_callback_info info) {
   napi_value value;
   size_t count = 1;
@@ -124,7 +130,7 @@ static napi_value set_threads(napi_env env, napi_callback_info info) {
   if (!(threads >= 1 && threads <= 64)) return fail(env, "setThreads", "a number from 1 to 64 is needed");
   if (pool_threads(instance->pool) == (int)threads) return NULL;
   Pool *pool = pool_open((int)threads);
-  if (pool == NULL) return fail(env, "setThreads", "the threads could not be started");
+  if (pool == NULL) return NULL;
   pool_close(instance->pool);
   instance->pool = pool;
   return NULL;

@@ -1,14 +1,12 @@
 /**
  * Compiles the kernels for every platform: `npm run build:native`. Needs the C compiler of the Python package `ziglang` at the
- * version below (`npm run bench:setup` installs it into .venv); the same sources give the same bytes on every machine.
+ * version of test/parity/requirements.txt (`npm run bench:setup` installs it into .venv); the same sources give the same bytes on every machine.
  */
 import { execFileSync } from 'node:child_process'
 import { copyFileSync, mkdirSync, mkdtempSync, renameSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-
-export const ZIG_VERSION = '0.17.0'
 
 interface Platform {
   /** `process.platform`-`process.arch` */

@@ -136,13 +136,9 @@ static __attribute__((noinline)) void value_tiles(int queries, int64_t seen, con
 
 /* Scores of `seen` keys become weights, and up to `reach` 0; returns 1 over their sum. */
 INLINE float softmax_row(float *p, int64_t seen, int64_t reach, float scale) {
-  Lanes most = splat(p[0]);
-  int64_t j = 0;
-  for (; j + 16 <= seen; j += 16) most = max16(load(p + j), most);
-  if (j < seen) most = max16(load_part(p + j, (int)(seen - j), p[0]), most);
-  float max = fold_max(most);
+  float max = row_max(p, seen);
   Lanes sum = splat(0);
-  for (j = 0; j < reach; j += 16) {
+  for (int64_t j = 0; j < reach; j += 16) {
     Lanes x = j + 16 <= seen ? load(p + j) : j < seen ? load_part(p + j, (int)(seen - j), -1e30f) : splat(-1e30f);
     Lanes e = exp16((x - splat(max)) * splat(scale));
     sum += e;
@@ -192,20 +188,20 @@ static void cached_attention_task(void *context, int task, int thread) {
 static void cached_attention(Args *args) {
   Cached c = {.runs = size_at(args, 0), .heads = size_at(args, 1), .kv_heads = size_at(args, 2), .width = size_at(args, 3),
               .capacity = size_at(args, 5), .pool = args->pool};
-  int64_t slot_count = size_at(args, 4), cached = slot_count * c.kv_heads * c.capacity * c.width;
-  c.stride = (c.heads + 2 * c.kv_heads) * c.width;
+  int64_t slot_count = size_at(args, 4), cached = times(times(times(slot_count, c.kv_heads), c.capacity), c.width);
+  c.stride = times(c.heads + 2 * c.kv_heads, c.width);
   c.scale = 1.0f / __builtin_sqrtf((float)c.width);
   c.keys = array_at(args, 2, cached);
   c.values = array_at(args, 3, cached);
-  c.starts = array_at(args, 4, c.runs + 1);
-  c.slots = array_at(args, 5, c.runs);
-  c.pasts = array_at(args, 6, c.runs);
+  c.starts = integers_at(args, 4, c.runs + 1);
+  c.slots = integers_at(args, 5, c.runs);
+  c.pasts = integers_at(args, 6, c.runs);
   if (!args->error && (c.kv_heads == 0 || c.heads % c.kv_heads != 0)) args->error = "heads are not a multiple of the key heads";
   if (!args->error) args->error = misfit(&c, slot_count);
   if (args->error) return;
   int64_t rows = c.starts[c.runs];
-  c.o = array_at(args, 0, rows * c.heads * c.width);
-  c.qkv = array_at(args, 1, rows * c.stride);
+  c.o = array_at(args, 0, times(times(rows, c.heads), c.width));
+  c.qkv = array_at(args, 1, times(rows, c.stride));
   if (!args->error) pool_run(args->pool, (int)(c.runs * c.kv_heads), cached_attention_task, &c);
 }
 
@@ -228,7 +224,7 @@ static void cache_copy_task(void *context, int task, int thread) {
 static void cache_spread(Args *args) {
   Copied c = {.from = size_at(args, 0), .positions = size_at(args, 1), .kv_heads = size_at(args, 2), .width = size_at(args, 3),
               .count = size_at(args, 4), .capacity = size_at(args, 5)};
-  int64_t cached = c.count * c.kv_heads * c.capacity * c.width;
+  int64_t cached = times(times(times(c.count, c.kv_heads), c.capacity), c.width);
   c.keys = array_at(args, 0, cached);
   c.values = array_at(args, 1, cached);
   if (!args->error && (c.from >= c.count || c.positions > c.capacity || c.capacity % SIDE != 0))

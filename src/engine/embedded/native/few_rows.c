@@ -4,9 +4,6 @@
  * one is used. Each element is the same chain over k as in gemm.c.
  */
 
-/* Rows up to which this is faster than the blocks of gemm.c: their part of a block of k stays in the second-level cache. */
-enum { FEW_ROWS = 256 };
-
 /* tile() of gemm.c for rows of A as they lie, which also fetches `step` elements of `next` for each k. */
 INLINE void streaming_tile(const int rows, int from_c, int64_t depth, const float *a, int64_t a_stride, const float *panel,
                            const float *next, int64_t step, float *c, int64_t stride) {
@@ -91,17 +88,18 @@ static void few_rows_task(void *context, int task, int thread) {
 }
 
 /* gemmPacked(c, a, packed, rows, columns, depth, cStride, aStride, accumulate): the bits of gemm with alpha 1 */
-static void gemm_packed_any(Args *args) {
+static void gemm_packed(Args *args) {
   FewRows g = {.rows = size_at(args, 0), .columns = size_at(args, 1), .depth = size_at(args, 2), .stride = size_at(args, 3),
                .a_stride = size_at(args, 4), .accumulate = size_at(args, 5) != 0};
-  if (args->error || g.rows > FEW_ROWS || g.depth == 0) {
-    gemm_packed(args);
-    return;
-  }
   g.c = array_at(args, 0, span(g.rows, g.stride, g.columns));
   g.a = array_at(args, 1, span(g.rows, g.a_stride, g.depth));
   g.packed = array_at(args, 2, packed_size(g.columns, g.depth));
   if (args->error || g.rows == 0 || g.columns == 0) return;
+  if (g.depth == 0) {
+    if (!g.accumulate)
+      for (int64_t i = 0; i < g.rows; i++) memset(g.c + i * g.stride, 0, (size_t)g.columns * sizeof(float));
+    return;
+  }
   /* By columns; where these are too few for all threads, by rows too. */
   int64_t panels = round_up(g.columns, PANEL) / PANEL, threads = pool_threads(args->pool);
   g.panels_a_task = (panels + threads - 1) / threads;

@@ -212,7 +212,7 @@ INLINE void fetch_tile(const float *c, int64_t stride, int rows) {
 }
 
 /* A packed B: [block of k][panel][k][PANEL]. */
-INLINE int64_t packed_size(int64_t columns, int64_t depth) { return round_up(columns, PANEL) * depth; }
+INLINE int64_t packed_size(int64_t columns, int64_t depth) { return times(round_up(columns, PANEL), depth); }
 
 /* A range of k of a product, whose part of B is packed. */
 typedef struct {
@@ -361,18 +361,4 @@ static void gemm_pack(Args *args) {
   Range g = {.columns = columns, .depth = depth, .alpha = 1, .packed = packed, .pool = args->pool,
              .b = trans ? (Matrix){b, 1, stride} : (Matrix){b, stride, 1}};
   run_pack(&g);
-}
-
-/* gemmPacked(c, a, packed, rows, columns, depth, cStride, aStride, accumulate): the bits of gemm with alpha 1 */
-static void gemm_packed(Args *args) {
-  int64_t rows = size_at(args, 0), columns = size_at(args, 1), depth = size_at(args, 2);
-  int64_t c_stride = size_at(args, 3), a_stride = size_at(args, 4);
-  int accumulate = size_at(args, 5) != 0;
-  float *c = array_at(args, 0, span(rows, c_stride, columns));
-  const float *a = array_at(args, 1, span(rows, a_stride, depth));
-  float *packed = array_at(args, 2, packed_size(columns, depth));
-  if (args->error || rows == 0 || columns == 0) return;
-  Range g = {.rows = rows, .columns = columns, .depth = depth, .a = {a, a_stride, 1}, .c = c, .stride = c_stride,
-             .from_c = accumulate, .packed = packed, .pool = args->pool};
-  run_range(&g);
 }

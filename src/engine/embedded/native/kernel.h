@@ -17,13 +17,15 @@ enum { MAX_POINTERS = 16, MAX_NUMBERS = 24 };
 typedef struct {
   void *pointers[MAX_POINTERS];
   size_t lengths[MAX_POINTERS];
+  /* Of 32-bit integers; else of floats. */
+  unsigned char integers[MAX_POINTERS];
   double numbers[MAX_NUMBERS];
   int pointer_count;
   int number_count;
   Pool *pool;
   /* What the kernel gives back to JavaScript. */
   double result;
-  /* Static text if an argument does not fit; nothing has been written then. */
+  /* Static text if an argument does not fit (nothing has been written then), or there is no result. */
   const char *error;
 } Args;
 
@@ -125,26 +127,52 @@ INLINE float log1(float x) { return log16(splat(x))[0]; }
 /* Argument i as a whole number >= 0. */
 INLINE int64_t size_at(Args *args, int i) {
   double x = i < args->number_count ? args->numbers[i] : -1;
-  if (!(x >= 0 && x <= 9007199254740991.0) || x != (double)(int64_t)x) args->error = "a size is not a whole number";
-  return (int64_t)x;
+  if (x >= 0 && x <= 9007199254740991.0 && x == (double)(int64_t)x) return (int64_t)x;
+  args->error = "a size is not a whole number";
+  return 0;
 }
 INLINE float number_at(Args *args, int i) {
   if (i >= args->number_count) args->error = "a number is missing";
   return i < args->number_count ? (float)args->numbers[i] : 0;
 }
-/* Array i, which must have `elements` 32-bit elements or more. */
-INLINE void *array_at(Args *args, int i, int64_t elements) {
+/* Products and sums of sizes: what would not fit is larger than any array. */
+INLINE int64_t times(int64_t a, int64_t b) {
+  int64_t product;
+  return __builtin_mul_overflow(a, b, &product) ? INT64_MAX : product;
+}
+INLINE int64_t plus(int64_t a, int64_t b) {
+  int64_t sum;
+  return __builtin_add_overflow(a, b, &sum) ? INT64_MAX : sum;
+}
+
+INLINE void *elements_at(Args *args, int i, int64_t elements, int integers) {
   if (i >= args->pointer_count || args->pointers[i] == NULL) args->error = "an array is missing";
+  else if (args->integers[i] != integers) args->error = integers ? "an array is not of integers" : "an array is not of floats";
   else if (args->lengths[i] < (size_t)elements) args->error = "an array is too short";
   return i < args->pointer_count ? args->pointers[i] : NULL;
 }
-/* The same, or NULL where null was given. */
-INLINE void *maybe_array_at(Args *args, int i, int64_t elements) {
+/* Array i of floats, which must have `elements` elements or more. */
+INLINE float *array_at(Args *args, int i, int64_t elements) { return elements_at(args, i, elements, 0); }
+/* The same of integers. */
+INLINE int32_t *integers_at(Args *args, int i, int64_t elements) { return elements_at(args, i, elements, 1); }
+/* The same as array_at, or NULL where null was given. */
+INLINE float *maybe_array_at(Args *args, int i, int64_t elements) {
   return i < args->pointer_count && args->pointers[i] == NULL ? NULL : array_at(args, i, elements);
 }
 /* Elements that a matrix of `rows` rows `stride` apart spans. */
-INLINE int64_t span(int64_t rows, int64_t stride, int64_t width) { return rows == 0 ? 0 : (rows - 1) * stride + width; }
+INLINE int64_t span(int64_t rows, int64_t stride, int64_t width) {
+  return rows == 0 ? 0 : plus(times(rows - 1, stride), width);
+}
 
 INLINE int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
 INLINE int64_t larger(int64_t a, int64_t b) { return a > b ? a : b; }
 INLINE int64_t round_up(int64_t n, int64_t unit) { return (n + unit - 1) / unit * unit; }
+
+/* The largest of a row of one element or more; numbers that are none are passed over, except the first. */
+INLINE float row_max(const float *row, int64_t n) {
+  Lanes most = splat(row[0]);
+  int64_t j = 0;
+  for (; j + 16 <= n; j += 16) most = max16(load(row + j), most);
+  if (j < n) most = max16(load_part(row + j, (int)(n - j), row[0]), most);
+  return fold_max(most);
+}

@@ -12,7 +12,7 @@ const Kernel TABLE[] = {
     {"gemm", gemm},
     {"gemmPackedSize", gemm_packed_size},
     {"gemmPack", gemm_pack},
-    {"gemmPacked", gemm_packed_any},
+    {"gemmPacked", gemm_packed},
     {"rmsNorm", rms_norm},
     {"rmsNormBackward", rms_norm_backward},
     {"rope", rope},

@@ -50,9 +50,9 @@ static void rms_norm(Args *args) {
   int64_t rows = size_at(args, 0);
   Layer l = {.heads = size_at(args, 1), .width = size_at(args, 2), .y_stride = size_at(args, 3), .stride = size_at(args, 4),
              .epsilon = number_at(args, 5)};
-  l.rows = rows * l.heads;
-  l.y = array_at(args, 0, span(rows, l.y_stride, l.heads * l.width));
-  l.x = array_at(args, 1, span(rows, l.stride, l.heads * l.width));
+  l.rows = times(rows, l.heads);
+  l.y = array_at(args, 0, span(rows, l.y_stride, times(l.heads, l.width)));
+  l.x = array_at(args, 1, span(rows, l.stride, times(l.heads, l.width)));
   l.gain = array_at(args, 2, l.width);
   l.inverse = maybe_array_at(args, 3, l.rows);
   if (!args->error) pool_run(args->pool, tasks_of(l.rows, ROWS_A_TASK), rms_norm_task, &l);
@@ -100,11 +100,11 @@ static void rms_norm_backward(Args *args) {
   int64_t rows = size_at(args, 0);
   Layer l = {.heads = size_at(args, 1), .width = size_at(args, 2), .y_stride = size_at(args, 3), .stride = size_at(args, 4),
              .accumulate = size_at(args, 5) != 0};
-  l.rows = rows * l.heads;
-  l.dx = array_at(args, 0, span(rows, l.y_stride, l.heads * l.width));
+  l.rows = times(rows, l.heads);
+  l.dx = array_at(args, 0, span(rows, l.y_stride, times(l.heads, l.width)));
   l.dgain = maybe_array_at(args, 1, l.width);
-  l.dy = array_at(args, 2, span(rows, l.y_stride, l.heads * l.width));
-  l.x = array_at(args, 3, span(rows, l.stride, l.heads * l.width));
+  l.dy = array_at(args, 2, span(rows, l.y_stride, times(l.heads, l.width)));
+  l.x = array_at(args, 3, span(rows, l.stride, times(l.heads, l.width)));
   l.gain = array_at(args, 4, l.width);
   l.inverse = array_at(args, 5, l.rows);
   if (args->error) return;
@@ -135,10 +135,10 @@ static void rope(Args *args) {
   Layer l = {.rows = size_at(args, 0), .heads = size_at(args, 1), .half = size_at(args, 2) / 2,
              .stride = size_at(args, 3), .sign = number_at(args, 5)};
   int64_t table = size_at(args, 4);
-  l.y = array_at(args, 0, span(l.rows, l.stride, l.heads * l.half * 2));
-  l.ids = array_at(args, 1, l.rows);
-  l.table_cos = array_at(args, 2, table * l.half);
-  l.table_sin = array_at(args, 3, table * l.half);
+  l.y = array_at(args, 0, span(l.rows, l.stride, times(times(l.heads, l.half), 2)));
+  l.ids = integers_at(args, 1, l.rows);
+  l.table_cos = array_at(args, 2, times(table, l.half));
+  l.table_sin = array_at(args, 3, times(table, l.half));
   if (args->error) return;
   for (int64_t r = 0; r < l.rows; r++)
     if (l.ids[r] < 0 || l.ids[r] >= table) {
@@ -169,8 +169,8 @@ static void swiglu_task(void *context, int task, int thread) {
 /* swiglu(y, x, rows, width) */
 static void swiglu(Args *args) {
   Layer l = {.rows = size_at(args, 0), .width = size_at(args, 1)};
-  l.y = array_at(args, 0, l.rows * l.width);
-  l.x = array_at(args, 1, l.rows * 2 * l.width);
+  l.y = array_at(args, 0, times(l.rows, l.width));
+  l.x = array_at(args, 1, times(times(l.rows, 2), l.width));
   if (!args->error) pool_run(args->pool, tasks_of(l.rows, ROWS_A_TASK), swiglu_task, &l);
 }
 
@@ -203,8 +203,8 @@ static void swiglu_backward_task(void *context, int task, int thread) {
 /* swigluBackward(y, x, rows, width) */
 static void swiglu_backward(Args *args) {
   Layer l = {.rows = size_at(args, 0), .width = size_at(args, 1)};
-  l.y = array_at(args, 0, l.rows * l.width);
-  l.out = array_at(args, 1, l.rows * 2 * l.width);
+  l.y = array_at(args, 0, times(l.rows, l.width));
+  l.out = array_at(args, 1, times(times(l.rows, 2), l.width));
   if (!args->error) pool_run(args->pool, tasks_of(l.rows, ROWS_A_TASK), swiglu_backward_task, &l);
 }
 
@@ -225,9 +225,9 @@ static void gather_task(void *context, int task, int thread) {
 /* gather(y, table, ids, rows, width, tableRows): y[r] = table[ids[r]] */
 static void gather(Args *args) {
   Layer l = {.rows = size_at(args, 0), .width = size_at(args, 1), .vocabulary = size_at(args, 2)};
-  l.y = array_at(args, 0, l.rows * l.width);
-  l.x = array_at(args, 1, l.vocabulary * l.width);
-  l.ids = array_at(args, 2, l.rows);
+  l.y = array_at(args, 0, times(l.rows, l.width));
+  l.x = array_at(args, 1, times(l.vocabulary, l.width));
+  l.ids = integers_at(args, 2, l.rows);
   if (!args->error && !ids_fit(l.ids, l.rows, l.vocabulary)) args->error = "a row is outside the table";
   if (!args->error) pool_run(args->pool, tasks_of(l.rows, ROWS_A_TASK), gather_task, &l);
 }
@@ -247,9 +247,9 @@ static void scatter_add_task(void *context, int task, int thread) {
 /* scatterAdd(table, x, ids, rows, width, tableRows): table[ids[r]] += x[r] */
 static void scatter_add(Args *args) {
   Layer l = {.rows = size_at(args, 0), .width = size_at(args, 1), .vocabulary = size_at(args, 2)};
-  l.y = array_at(args, 0, l.vocabulary * l.width);
-  l.x = array_at(args, 1, l.rows * l.width);
-  l.ids = array_at(args, 2, l.rows);
+  l.y = array_at(args, 0, times(l.vocabulary, l.width));
+  l.x = array_at(args, 1, times(l.rows, l.width));
+  l.ids = integers_at(args, 2, l.rows);
   if (!args->error && !ids_fit(l.ids, l.rows, l.vocabulary)) args->error = "a row is outside the table";
   if (!args->error) pool_run(args->pool, tasks_of(l.width, COLUMNS_A_TASK), scatter_add_task, &l);
 }
@@ -293,11 +293,8 @@ static void cross_entropy_task(void *context, int task, int thread) {
   int64_t r = task, width = l->width;
   float *row = l->out + r * width;
   int32_t target = l->ids[r];
-  Lanes most = splat(row[0]);
   int64_t i = 0;
-  for (; i + 16 <= width; i += 16) most = max16(load(row + i), most);
-  if (i < width) most = max16(load_part(row + i, (int)(width - i), row[0]), most);
-  float max = fold_max(most);
+  float max = row_max(row, width);
   Lanes sum = splat(0);
   float at_target = row[target];
   for (i = 0; i < width; i += 16) {
@@ -321,8 +318,8 @@ static void cross_entropy_task(void *context, int task, int thread) {
 static void cross_entropy(Args *args) {
   Layer l = {.rows = size_at(args, 0), .width = size_at(args, 1)};
   l.y = array_at(args, 0, l.rows);
-  l.out = array_at(args, 1, l.rows * l.width);
-  l.ids = array_at(args, 2, l.rows);
+  l.out = array_at(args, 1, times(l.rows, l.width));
+  l.ids = integers_at(args, 2, l.rows);
   l.gain = maybe_array_at(args, 3, l.rows);
   if (!args->error && !ids_fit(l.ids, l.rows, l.width)) args->error = "a target is outside the vocabulary";
   if (!args->error) pool_run(args->pool, (int)l.rows, cross_entropy_task, &l);

@@ -216,8 +216,8 @@ static void eigen_task(void *context, int task, int thread) {
 static void eigenvectors(Args *args) {
   int64_t count = size_at(args, 0), n = size_at(args, 1);
   Eigen g = {.n = n, .pool = args->pool};
-  g.vectors = array_at(args, 0, count * n * n);
-  g.matrices = array_at(args, 1, count * n * n);
+  g.vectors = array_at(args, 0, times(times(count, n), n));
+  g.matrices = array_at(args, 1, times(times(count, n), n));
   if (args->error) return;
   g.failed = pool_shared(args->pool, (size_t)count);
   if (g.failed == NULL) {
@@ -228,29 +228,11 @@ static void eigenvectors(Args *args) {
   for (int64_t i = 0; i < count; i++) args->result += g.failed[i];
 }
 
-/* Sixteen lanes, then the tail in lanes of its own. */
-INLINE float dot16(const float *a, const float *b, int64_t n) {
-  Lanes sum = splat(0);
-  int64_t j = 0;
-  for (; j + 16 <= n; j += 16) sum = fma16(load(a + j), load(b + j), sum);
-  if (j < n) sum = fma16(load_part(a + j, (int)(n - j), 0), load_part(b + j, (int)(n - j), 0), sum);
-  return fold_sum(sum);
-}
 INLINE void axpy16(float *y, float scale, const float *x, int64_t n) {
   int64_t j = 0;
   for (; j + 16 <= n; j += 16) store(y + j, fma16(splat(scale), load(x + j), load(y + j)));
   if (j < n)
     store_part(y + j, fma16(splat(scale), load_part(x + j, (int)(n - j), 0), load_part(y + j, (int)(n - j), 0)), (int)(n - j));
-}
-
-/* Sum of squares, in float64. */
-INLINE double squares(const float *x, int64_t n) {
-  double sums[8] = {0};
-  int64_t j = 0;
-  for (; j + 8 <= n; j += 8)
-    for (int l = 0; l < 8; l++) sums[l] += (double)x[j + l] * (double)x[j + l];
-  for (; j < n; j++) sums[0] += (double)x[j] * (double)x[j];
-  return ((sums[0] + sums[4]) + (sums[2] + sums[6])) + ((sums[1] + sums[5]) + (sums[3] + sums[7]));
 }
 
 enum { REFLECTIONS = 32, TOGETHER = 16 };
@@ -286,11 +268,11 @@ static void reflect_task(void *context, int task, int thread) {
     for (int64_t j = i + 1; j < length; j++) own[j] = (float)(row[j] * r.inverse);
     for (int64_t k = i + 1; k < g->width; k++) {
       float *other = rows + k * n;
-      axpy16(other + i, (float)-r.tau * dot16(other + i, own + i, length - i), own + i, length - i);
+      axpy16(other + i, (float)-r.tau * dot_row(other + i, own + i, length - i), own + i, length - i);
     }
     memcpy(row + i, own + i, (size_t)(length - i) * sizeof(float));
     float along[REFLECTIONS];
-    for (int64_t k = 0; k < i; k++) along[k] = dot16(v + k * length + i, own + i, length - i);
+    for (int64_t k = 0; k < i; k++) along[k] = dot_row(v + k * length + i, own + i, length - i);
     for (int64_t k = 0; k < i; k++) {
       float sum = 0;
       for (int64_t l = k; l < i; l++) sum += t[k * REFLECTIONS + l] * along[l];
@@ -337,7 +319,7 @@ static void apply_blocks(Pool *pool, const Blocks *g, int count, int64_t row, fl
  */
 static void orthonormal_rows(Args *args) {
   int64_t count = size_at(args, 0), n = size_at(args, 1);
-  float *x = array_at(args, 0, count * n * n);
+  float *x = array_at(args, 0, times(times(count, n), n));
   if (args->error || n == 0) return;
   int64_t blocks = (n + REFLECTIONS - 1) / REFLECTIONS, together = smaller(TOGETHER, count);
   Blocks g = {.n = n, .panel_size = REFLECTIONS * n, .triangle_size = blocks * REFLECTIONS * REFLECTIONS};
@@ -383,15 +365,15 @@ static void row_dots_task(void *context, int task, int thread) {
   (void)thread;
   const RowWork *g = context;
   for (int64_t r = task * g->each; r < smaller(g->rows, (task + 1) * g->each); r++)
-    g->y[r] = dot16(g->a + r * g->width, g->b + r * g->width, g->width);
+    g->y[r] = dot_row(g->a + r * g->width, g->b + r * g->width, g->width);
 }
 
 /* rowDots(y, a, b, rows, width): y[r] = a[r] . b[r] */
 static void row_dots(Args *args) {
   RowWork g = {.rows = size_at(args, 0), .width = size_at(args, 1)};
   g.y = array_at(args, 0, g.rows);
-  g.a = array_at(args, 1, g.rows * g.width);
-  g.b = array_at(args, 2, g.rows * g.width);
+  g.a = array_at(args, 1, times(g.rows, g.width));
+  g.b = array_at(args, 2, times(g.rows, g.width));
   g.each = rows_a_task(g.width);
   if (!args->error) pool_run(args->pool, (int)((g.rows + g.each - 1) / g.each), row_dots_task, &g);
 }
@@ -406,9 +388,9 @@ static void take_columns_task(void *context, int task, int thread) {
 /* takeColumns(y, x, order, rows, width): y[r][j] = x[r][order[j]] */
 static void take_columns(Args *args) {
   RowWork g = {.rows = size_at(args, 0), .width = size_at(args, 1)};
-  g.y = array_at(args, 0, g.rows * g.width);
-  g.a = array_at(args, 1, g.rows * g.width);
-  g.order = array_at(args, 2, g.width);
+  g.y = array_at(args, 0, times(g.rows, g.width));
+  g.a = array_at(args, 1, times(g.rows, g.width));
+  g.order = integers_at(args, 2, g.width);
   g.each = rows_a_task(g.width);
   if (args->error) return;
   for (int64_t j = 0; j < g.width; j++)

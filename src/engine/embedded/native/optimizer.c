@@ -84,17 +84,21 @@ static void soap_moments(Args *args) {
     pool_run(args->pool, (int)((u.count + ELEMENTS_A_TASK - 1) / ELEMENTS_A_TASK), soap_task, &u);
 }
 
-/* Eight sums in float64 a task, folded in order. */
+/* Eight sums in float64, folded in order. */
+INLINE double squares(const float *x, int64_t n) {
+  double sums[8] = {0};
+  int64_t i = 0;
+  for (; i + 8 <= n; i += 8)
+    for (int j = 0; j < 8; j++) sums[j] += (double)x[i + j] * (double)x[i + j];
+  for (; i < n; i++) sums[0] += (double)x[i] * (double)x[i];
+  return ((sums[0] + sums[4]) + (sums[2] + sums[6])) + ((sums[1] + sums[5]) + (sums[3] + sums[7]));
+}
+
 static void sum_of_squares_task(void *context, int task, int thread) {
   (void)thread;
   const Update *u = context;
   int64_t from = (int64_t)task * ELEMENTS_A_TASK, to = smaller(u->count, from + ELEMENTS_A_TASK);
-  double sums[8] = {0};
-  int64_t i = from;
-  for (; i + 8 <= to; i += 8)
-    for (int j = 0; j < 8; j++) sums[j] += (double)u->g[i + j] * (double)u->g[i + j];
-  for (; i < to; i++) sums[0] += (double)u->g[i] * (double)u->g[i];
-  u->partial[task] = ((sums[0] + sums[4]) + (sums[2] + sums[6])) + ((sums[1] + sums[5]) + (sums[3] + sums[7]));
+  u->partial[task] = squares(u->g + from, to - from);
 }
 
 /* sumOfSquares(x, count): float64 */

@@ -7,6 +7,8 @@ typedef struct {
   const int32_t *uniforms, *starts, *targets;
   int32_t *tokens;
   float *logprobs;
+  /* Set by a row whose logits are not finite. */
+  int *not_numbers;
   Pool *pool;
 } Sampling;
 
@@ -14,15 +16,28 @@ INLINE Lanes lanes_at(const float *row, int64_t i, int64_t width, float rest) {
   return i + 16 <= width ? load(row + i) : load_part(row + i, (int)(width - i), rest);
 }
 
-INLINE float max_of(const float *row, int64_t width) {
-  Lanes most = splat(row[0]);
-  for (int64_t i = 0; i < width; i += 16) most = max16(lanes_at(row, i, width, row[0]), most);
-  return fold_max(most);
+/* Whether every element is a number, and finite: x - x is 0 then, else it is not a number, and neither is its sum. */
+INLINE int is_finite(const float *row, int64_t width) {
+  Lanes sum = splat(0);
+  for (int64_t i = 0; i < width; i += 16) {
+    Lanes x = lanes_at(row, i, width, 0);
+    sum += x - x;
+  }
+  return fold_sum(sum) == 0;
+}
+static void refuse(const Sampling *s) { __atomic_store_n(s->not_numbers, 1, __ATOMIC_RELAXED); }
+
+/* What both kernels end with: of such logits nothing can be said. */
+static void run_rows(Args *args, int64_t rows, Task task, Sampling *s) {
+  int not_numbers = 0;
+  s->not_numbers = &not_numbers;
+  pool_run(args->pool, (int)rows, task, s);
+  if (not_numbers) args->error = "the model's logits are not numbers";
 }
 
 /* The first index of the largest value. */
 static int32_t argmax(const float *row, int64_t width) {
-  float max = max_of(row, width);
+  float max = row_max(row, width);
   for (int64_t i = 0; i < width; i++)
     if (row[i] == max) return (int32_t)i;
   return 0;
@@ -94,6 +109,10 @@ static int32_t draw_from_nucleus(const float *weights, int64_t width, double tot
 static void sample_task(void *context, int task, int thread) {
   const Sampling *s = context;
   const float *row = s->logits + task * s->width;
+  if (!is_finite(row, s->width)) {
+    refuse(s);
+    return;
+  }
   float inverse_temperature = s->inverse_temperatures[task];
   if (inverse_temperature == 0) {
     s->tokens[task] = argmax(row, s->width);
@@ -105,7 +124,7 @@ static void sample_task(void *context, int task, int thread) {
     pool_fail(s->pool);
     return;
   }
-  float max = max_of(row, s->width);
+  float max = row_max(row, s->width);
   double total = 0, uniform;
   for (int64_t i = 0; i < padded; i += 16) {
     Lanes e = exp16((lanes_at(row, i, s->width, -1e30f) - splat(max)) * splat(inverse_temperature));
@@ -125,20 +144,24 @@ static void sample_task(void *context, int task, int thread) {
 static void sample_tokens(Args *args) {
   int64_t rows = size_at(args, 0);
   Sampling s = {.width = size_at(args, 1), .pool = args->pool};
-  s.tokens = array_at(args, 0, rows);
-  s.logits = array_at(args, 1, rows * s.width);
+  s.tokens = integers_at(args, 0, rows);
+  s.logits = array_at(args, 1, times(rows, s.width));
   s.inverse_temperatures = array_at(args, 2, rows);
   s.top_ps = array_at(args, 3, rows);
-  s.uniforms = array_at(args, 4, 2 * rows);
+  s.uniforms = integers_at(args, 4, times(2, rows));
   if (!args->error && s.width == 0) args->error = "there is no token to choose";
-  if (!args->error) pool_run(args->pool, (int)rows, sample_task, &s);
+  if (!args->error) run_rows(args, rows, sample_task, &s);
 }
 
 static void logprobs_task(void *context, int task, int thread) {
   (void)thread;
   const Sampling *s = context;
   const float *row = s->logits + task * s->width;
-  float max = max_of(row, s->width);
+  if (!is_finite(row, s->width)) {
+    refuse(s);
+    return;
+  }
+  float max = row_max(row, s->width);
   Lanes sum = splat(0);
   for (int64_t i = 0; i < s->width; i += 16) sum += exp16(lanes_at(row, i, s->width, -1e30f) - splat(max));
   double log_sum = (double)log1(fold_sum(sum)) + (double)max;
@@ -150,14 +173,15 @@ static void logprobs_task(void *context, int task, int thread) {
 static void logprobs(Args *args) {
   int64_t rows = size_at(args, 0);
   Sampling s = {.width = size_at(args, 1)};
-  s.logits = array_at(args, 1, rows * s.width);
-  s.starts = array_at(args, 2, rows + 1);
+  s.logits = array_at(args, 1, times(rows, s.width));
+  s.starts = integers_at(args, 2, rows + 1);
+  if (!args->error && s.width == 0) args->error = "there is no token to score";
   if (args->error) return;
   for (int64_t r = 0; r < rows; r++)
     if (s.starts[r] < 0 || s.starts[r + 1] < s.starts[r]) args->error = "the tokens of rows do not follow each other";
   int64_t count = s.starts[rows];
   s.logprobs = array_at(args, 0, count);
-  s.targets = array_at(args, 3, count);
+  s.targets = integers_at(args, 3, count);
   if (!args->error && !ids_fit(s.targets, count, s.width)) args->error = "a token is outside the vocabulary";
-  if (!args->error) pool_run(args->pool, (int)rows, logprobs_task, &s);
+  if (!args->error) run_rows(args, rows, logprobs_task, &s);
 }
