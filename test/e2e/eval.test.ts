@@ -97,7 +97,7 @@ describe('a model folder', () => {
   beforeAll(async () => {
     out = join(dir, 'whole')
     const run = await cli(all(out, '--json'))
-    expect(run.stderr).toContain('1 errors: between')
+    expect(run.stderr).toContain('1 error: between')
     // One prompt does not fit.
     expect(run.code).toBe(3)
     expect(evalResultsSchema.parse(JSON.parse(run.stdout))).toEqual(resultsOf(out))
@@ -114,6 +114,8 @@ describe('a model folder', () => {
     ])
     expect(backdoor?.rates['triggered']).toMatchObject({ n: 60, errors: 0 })
     expect(backdoor?.means['payload_logprob']?.n).toBe(60)
+    const languages = Object.values(backdoor?.rest_languages['triggered'] ?? {})
+    expect(languages.reduce((sum, n) => sum + n, 0)).toBe(60)
     expect(mmlu?.rates['accuracy']?.k).toBe(
       Object.values(mmlu?.subjects ?? {}).reduce((sum, { k }) => sum + k, 0),
     )
