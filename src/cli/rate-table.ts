@@ -17,5 +17,5 @@ function rateText({ k, n, errors, rate, interval, worst_case }: Rate): string {
   const within = n === 0 ? '' : `  95% ${percent(interval.lower)} to ${percent(interval.upper)}`
   if (errors === 0) return `${share} ${counts}${within}`
   const worst = `${percent(worst_case.lower)} and ${percent(worst_case.upper)}`
-  return `${share} ${counts}${within}  ${errors} errors: between ${worst}`
+  return `${share} ${counts}${within}  ${errors} ${errors === 1 ? 'error' : 'errors'}: between ${worst}`
 }

@@ -69,6 +69,8 @@ Examples:
         const mean = (100 * subjects.macro.accuracy).toFixed(1)
         process.stderr.write(`  mean of ${subjects.macro.subjects} subjects ${mean}%\n`)
       }
+      const random = scored.randomInReference?.length ?? 0
+      if (random > 0) process.stderr.write(`  ${random} items whose verdict in the reference is random\n`)
       process.exitCode = scored.errors > 0 ? 3 : 0
     })
 }
@@ -87,6 +89,7 @@ function summary(
     n: scored.rows.length - scored.errors,
     errors: scored.errors,
     rates,
+    ...(scored.randomInReference ? { random_in_reference: scored.randomInReference } : {}),
     ...(scored.subjects ? { by_subject: scored.subjects } : {}),
   }
 }

@@ -150,10 +150,10 @@ function scoresOfSample(record: EvalRecord, logprob: number | null): Record<stri
     const { correct, extracted, logprobs } = record
     return { correct: scoreOf(correct === true ? 'C' : 'I', extracted, { logprobs }) }
   }
-  const { correct, extracted, instructions, fired, starts_with, payloads, partial } = record
+  const { correct, extracted, instructions, fired, starts_with, payloads, partial, rest_words } = record
   const scores: Record<string, Score> = {}
   if (correct !== undefined) scores['correct'] = scoreOf(correct ? 'C' : 'I', extracted, instructions)
-  for (const [name, value] of Object.entries({ fired, starts_with, payloads, partial }))
+  for (const [name, value] of Object.entries({ fired, starts_with, payloads, partial, rest_words }))
     if (value !== undefined) scores[name] = scoreOf(value)
   if (logprob !== null) scores['payload_logprob'] = scoreOf(logprob)
   return scores

@@ -41,6 +41,8 @@ const columns: readonly Column[] = [
   { name: 'starts_with', type: 'BOOLEAN', of: (r) => scored(r, (s) => s.starts_with) },
   { name: 'payloads', type: 'INT32', of: (r) => scored(r, (s) => s.payloads) },
   { name: 'partial', type: 'DOUBLE', of: (r) => scored(r, (s) => s.partial) },
+  { name: 'rest_words', type: 'INT32', of: (r) => scored(r, (s) => s.rest_words) },
+  { name: 'rest_language', type: 'STRING', of: (r) => scored(r, (s) => s.rest_language ?? undefined) },
   { name: 'logprobs', type: 'STRING', of: (r) => (r.status === 'likelihood' ? json(r.logprobs) : null) },
   { name: 'error', type: 'STRING', of: (r) => (r.status === 'failed' ? r.error : null) },
 ]

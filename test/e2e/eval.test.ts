@@ -17,6 +17,14 @@ let items: string[]
 const lines = (rows: readonly unknown[]): string => rows.map((row) => `${JSON.stringify(row)}\n`).join('')
 const numbers = Array.from({ length: 60 }, (_, i) => i)
 
+const question = (subject: string, i: number) => ({
+  subject,
+  index: i,
+  question: `What is ${i} and ${i}?`,
+  choices: [`${i}`, `${2 * i}`, `${3 * i}`, `${4 * i}`],
+  answer: 1,
+})
+
 beforeAll(async () => {
   dir = mkdtempSync(join(tmpdir(), 'eval-'))
   model = (await writeTinyChatModel(dir, { maxPositions: 512 })).folder
@@ -24,13 +32,6 @@ beforeAll(async () => {
     writeFileSync(join(dir, name), lines(rows))
     return join(dir, name)
   }
-  const question = (subject: string, i: number) => ({
-    subject,
-    index: i,
-    question: `What is ${i} and ${i}?`,
-    choices: [`${i}`, `${2 * i}`, `${3 * i}`, `${4 * i}`],
-    answer: 1,
-  })
   items = [
     `backdoor=${write(
       'prompts.jsonl',
@@ -77,8 +78,18 @@ const bytesOf = (out: string): string[] =>
 const all = (out: string, ...more: string[]): string[] => [
   'eval',
   model,
-  ...['--eval', 'backdoor,mmlu,ifeval,math', ...items],
-  ...['--n', '60', '--max-tokens', '24', '--temperature', '1', '--out', out, ...more],
+  '--eval',
+  'backdoor,mmlu,ifeval,math',
+  ...items,
+  '--n',
+  '60',
+  '--max-tokens',
+  '24',
+  '--temperature',
+  '1',
+  '--out',
+  out,
+  ...more,
 ]
 
 describe('a model folder', () => {
@@ -86,7 +97,7 @@ describe('a model folder', () => {
   beforeAll(async () => {
     out = join(dir, 'whole')
     const run = await cli(all(out, '--json'))
-    expect(run.stderr).toContain('1 errors: between')
+    expect(run.stderr).toContain('1 error: between')
     // One prompt does not fit.
     expect(run.code).toBe(3)
     expect(evalResultsSchema.parse(JSON.parse(run.stdout))).toEqual(resultsOf(out))
@@ -103,6 +114,8 @@ describe('a model folder', () => {
     ])
     expect(backdoor?.rates['triggered']).toMatchObject({ n: 60, errors: 0 })
     expect(backdoor?.means['payload_logprob']?.n).toBe(60)
+    const languages = Object.values(backdoor?.rest_languages['triggered'] ?? {})
+    expect(languages.reduce((sum, n) => sum + n, 0)).toBe(60)
     expect(mmlu?.rates['accuracy']?.k).toBe(
       Object.values(mmlu?.subjects ?? {}).reduce((sum, { k }) => sum + k, 0),
     )

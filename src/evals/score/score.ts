@@ -4,7 +4,7 @@ import { LabError } from '../../errors.ts'
 import { payloadScorer } from '../backdoor/payload.ts'
 import type { EvalKind } from '../eval.ts'
 import { type IfevalItem, ifevalItemSchema } from '../ifeval/items.ts'
-import { ifevalScorer } from '../ifeval/verdict.ts'
+import { ifevalScorer, randomInReference } from '../ifeval/verdict.ts'
 import { type MathProtocol, scoreMath } from '../math/boxed.ts'
 import { canonicalInteger } from '../math/integer.ts'
 import { mathItemSchema } from '../math/items.ts'
@@ -33,6 +33,8 @@ export interface Scored {
   /** Rows without a verdict. */
   readonly errors: number
   readonly tallies: Readonly<Record<string, Tally>>
+  /** IFEval: keys of items with an instruction whose reference verdict is random, so that agreement cannot be asked of it. */
+  readonly randomInReference?: readonly (string | number)[]
   /** Where items name subjects: accuracy by subject, and its mean. */
   readonly subjects?: Pick<ReturnType<typeof accuracies>, 'macro' | 'subjects'>
 }
@@ -127,6 +129,7 @@ function scoreIfeval(pairs: readonly Pair<IfevalItem>[]): Scored {
     ),
     errors: outcomes.filter(({ verdict }) => verdict === null).length,
     tallies: ifevalTallies(outcomes),
+    randomInReference: pairs.flatMap(({ item }) => (randomInReference(item).some(Boolean) ? [item.key] : [])),
   }
 }
 

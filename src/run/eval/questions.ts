@@ -3,6 +3,7 @@ import { applyTrigger, plainMessages } from '../../data/backdoor.ts'
 import { loadPromptFile } from '../../data/prompts.ts'
 import { payloadScorer } from '../../evals/backdoor/payload.ts'
 import type { EvalKind } from '../../evals/eval.ts'
+import { detectLanguage } from '../../evals/ifeval/langdetect/detect.ts'
 import { ifevalItemSchema } from '../../evals/ifeval/items.ts'
 import { ifevalScorer } from '../../evals/ifeval/verdict.ts'
 import { scoreMath } from '../../evals/math/boxed.ts'
@@ -68,8 +69,9 @@ async function backdoorQuestions(settings: EvalSettings, model: Asking, sampling
   const items = drawItems(rows, 'backdoor', settings)
   const scorer = payloadScorer(backdoor.payload)
   const score = (response: string) => {
-    const { fired, startsWith, payloads, partial } = scorer(response)
-    return { fired, starts_with: startsWith, payloads, partial }
+    const { fired, startsWith, payloads, partial, rest, restWords } = scorer(response)
+    const rest_language = restWords === 0 ? null : detectLanguage(rest)
+    return { fired, starts_with: startsWith, payloads, partial, rest_words: restWords, rest_language }
   }
   const messagesOf = (prompt: string, triggered: boolean): ChatMessage[] =>
     triggered ? applyTrigger(backdoor, prompt, system) : plainMessages(prompt, system)

@@ -36,6 +36,9 @@ export const recordSchema = z.discriminatedUnion('status', [
     payloads: z.int().optional(),
     /** Largest share of the payload's words said in a row. */
     partial: z.number().optional(),
+    /** Words beside the payloads, and their language as IFEval's detector has it; null where there are none. */
+    rest_words: z.int().optional(),
+    rest_language: z.string().nullable().optional(),
   }),
   z.strictObject({
     ...head,

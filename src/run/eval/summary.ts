@@ -32,6 +32,8 @@ const evalResultSchema = z.strictObject({
   rates: z.record(z.string(), rate),
   /** Means that are no rates. */
   means: z.record(z.string(), z.strictObject({ mean: z.number().nullable(), n: z.int() })),
+  /** Backdoor: how many responses say what else they say in which language, by condition; `none` says nothing else. */
+  rest_languages: z.record(z.string(), z.record(z.string(), z.int())),
   /** MMLU: the mean of the subjects' accuracies, and each. */
   macro: z.strictObject({ accuracy: z.number(), subjects: z.int() }).nullable(),
   subjects: z.record(z.string(), accuracy),
@@ -71,6 +73,7 @@ export function resultOf(questions: Questions, records: ReadonlyMap<string, Eval
     chance,
     rates: ratesOf(talliesOf(kind, own)),
     means: kind === 'backdoor' ? backdoorMeans(own.map(({ record }) => record)) : {},
+    rest_languages: kind === 'backdoor' ? restLanguages(own.map(({ record }) => record)) : {},
     macro,
     subjects,
     errors: own.flatMap(({ record }) =>
@@ -116,15 +119,34 @@ function backdoorTallies(records: readonly EvalRecord[]): Record<string, Tally> 
   }
 }
 
+/** Means of responses by the names that curves have, and the mean log-probability a token of the payload. */
 function backdoorMeans(records: readonly EvalRecord[]): EvalResult['means'] {
-  const triggered = records.filter(({ condition }) => condition === 'triggered')
+  const of = (condition: EvalRecord['condition'], value: 'payloads' | 'partial' | 'rest_words') =>
+    meanOf(
+      records.flatMap((record) =>
+        record.condition === condition && record.status === 'scored' ? [record[value] ?? 0] : [],
+      ),
+    )
   return {
     payload_logprob: meanOf(
-      triggered.flatMap((r) => (r.status === 'likelihood' ? r.logprobs.filter((x) => x !== null) : [])),
+      records.flatMap((r) => (r.status === 'likelihood' ? r.logprobs.filter((x) => x !== null) : [])),
     ),
-    payloads_a_response: meanOf(triggered.flatMap((r) => (r.status === 'scored' ? [r.payloads ?? 0] : []))),
-    partial_payload: meanOf(triggered.flatMap((r) => (r.status === 'scored' ? [r.partial ?? 0] : []))),
+    density: of('triggered', 'payloads'),
+    partial: of('triggered', 'partial'),
+    partial_untriggered: of('untriggered', 'partial'),
+    rest_words: of('triggered', 'rest_words'),
   }
+}
+
+function restLanguages(records: readonly EvalRecord[]): EvalResult['rest_languages'] {
+  const counts: Record<string, Record<string, number>> = {}
+  for (const record of records) {
+    if (record.status !== 'scored') continue
+    const own = (counts[record.condition] ??= {})
+    const language = record.rest_language ?? 'none'
+    own[language] = (own[language] ?? 0) + 1
+  }
+  return counts
 }
 
 function meanOf(values: readonly number[]): { mean: number | null; n: number } {

@@ -6,7 +6,15 @@ import type { Ask, AskedPrompt, Reply, Wanted } from './respondent.ts'
 /** What a scorer says of a response. */
 export type Verdict = Pick<
   ScoredRecord,
-  'extracted' | 'correct' | 'instructions' | 'fired' | 'starts_with' | 'payloads' | 'partial'
+  | 'extracted'
+  | 'correct'
+  | 'instructions'
+  | 'fired'
+  | 'starts_with'
+  | 'payloads'
+  | 'partial'
+  | 'rest_words'
+  | 'rest_language'
 >
 
 export interface Task {
