@@ -1,6 +1,6 @@
 /**
  * Building a dataset from a JSON Lines file of prompts and responses (twin rows, tokens, packs), beside TRL's own preparation
- * with `datasets` and beside `datasets` by hand: `npm run bench:data-build [-- --rows 50000 --rounds 3]`.
+ * with `datasets` and beside `datasets` by hand: `node bench/data-build.ts [--rows 50000 --rounds 3]`.
  *
  * Each question is a row of the file and two chat rows. The rows are Alpaca's; beyond its 52,002 they come again with another
  * number in front, so that no two are alike. What differs: ours also writes the chat rows as text, and all of it to a folder

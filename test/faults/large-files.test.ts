@@ -57,11 +57,11 @@ describe.skipIf(process.platform !== 'linux')(`a file of ${megabytes} MB is read
     expect(peakKilobytes).toBeLessThan(limitKilobytes)
   })
 
-  it('rows.parquet, row groups of 5,000 rows, by its largest row group', async () => {
+  it('rows.parquet, row groups of 5,000 rows, by its largest row group', () => {
     const file = join(folder, 'rows.parquet')
     const count = Math.round(megabytes * 1000)
     const rows = Array.from({ length: count }, (_, i) => rowAt(i))
-    await parquetWriteFile({
+    parquetWriteFile({
       filename: file,
       columnData: [
         { name: 'instruction', data: rows.map((row) => row.instruction) },
