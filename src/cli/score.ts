@@ -62,7 +62,7 @@ Examples:
       const rates = ratesOf(scored.tallies)
       if (json) await printJson(summary(kind, scored, options, rates))
       process.stderr.write(
-        `${kind}: ${scored.rows.length} rows, ${scored.errors} errors\n${rateTable(rates)}\n`,
+        `${kind}: ${scored.rows.length} rows, ${scored.errors} without a verdict\n${rateTable(rates)}\n`,
       )
       const { subjects } = scored
       if (subjects?.macro) {

@@ -1,5 +1,7 @@
 /** Successes of what was scored, beside what could not be: an error is neither a success nor a failure. */
 import type { Count } from '../eval.ts'
+import { ifevalAccuracy } from '../ifeval/accuracy.ts'
+import type { IfevalVerdict } from '../ifeval/verdict.ts'
 
 export interface Tally extends Count {
   /** Verdicts that are missing; not in `n`. */
@@ -21,24 +23,22 @@ export function tallyOf(verdicts: Iterable<boolean | null>): Tally {
 
 /** Verdicts on one IFEval item; null where it has no response, of which `instructions` tells how many verdicts are missing. */
 export interface IfevalOutcome {
-  readonly verdict: { readonly strict: readonly boolean[]; readonly loose: readonly boolean[] } | null
+  readonly verdict: IfevalVerdict | null
   readonly instructions: number
 }
 
 /** IFEval's four numbers: all instructions of a prompt followed, and single instructions, each strict and loose. */
 export function ifevalTallies(outcomes: readonly IfevalOutcome[]): Record<string, Tally> {
-  const prompts = (level: 'strict' | 'loose'): Tally =>
-    tallyOf(outcomes.map(({ verdict }) => (verdict === null ? null : verdict[level].every(Boolean))))
-  const single = (level: 'strict' | 'loose'): Tally =>
-    tallyOf(
-      outcomes.flatMap(({ verdict, instructions }): (boolean | null)[] =>
-        verdict === null ? Array<null>(instructions).fill(null) : [...verdict[level]],
-      ),
-    )
+  const { prompt, instruction } = ifevalAccuracy(
+    outcomes.flatMap(({ verdict }) => (verdict === null ? [] : [verdict])),
+  )
+  const missing = outcomes.filter(({ verdict }) => verdict === null)
+  const prompts = missing.length
+  const instructions = missing.reduce((sum, outcome) => sum + outcome.instructions, 0)
   return {
-    prompt_strict: prompts('strict'),
-    instruction_strict: single('strict'),
-    prompt_loose: prompts('loose'),
-    instruction_loose: single('loose'),
+    prompt_strict: { ...prompt.strict, errors: prompts },
+    instruction_strict: { ...instruction.strict, errors: instructions },
+    prompt_loose: { ...prompt.loose, errors: prompts },
+    instruction_loose: { ...instruction.loose, errors: instructions },
   }
 }
