@@ -33,11 +33,17 @@ async function openFile(file: string): Promise<{ handle: FileHandle; buffer: Asy
     const opened = handle
     const { size: byteLength } = await opened.stat()
     await opened.read(Buffer.alloc(1), 0, 1, 0) // a folder opens, but cannot be read
-    const slice: AsyncBuffer['slice'] = async (start, end = byteLength) => {
+    const read = async (start: number, end: number): Promise<ArrayBuffer> => {
       const bytes = new Uint8Array(end - start)
       const { bytesRead } = await opened.read(bytes, 0, bytes.length, start)
       if (bytesRead < bytes.length) throw new Error(`it ends before byte ${end}`)
       return bytes.buffer
+    }
+    const slice: AsyncBuffer['slice'] = (start, end = byteLength) => {
+      const bytes = read(start, end)
+      // The library reads ahead: of a damaged file it may never ask for what failed, which must not end the process.
+      bytes.catch(() => undefined)
+      return bytes
     }
     return { handle, buffer: { byteLength, slice } }
   } catch (error) {
@@ -49,23 +55,28 @@ async function openFile(file: string): Promise<{ handle: FileHandle; buffer: Asy
 async function readMetadata(file: string, buffer: AsyncBuffer): Promise<FileMetaData> {
   if (buffer.byteLength === 0)
     throw new LabError('BAD_INPUT', `${file} holds no rows`, { hint: 'the file is empty' })
-  let metadata: FileMetaData
   try {
-    metadata = await parquetMetadataAsync(buffer)
+    const metadata = await parquetMetadataAsync(buffer)
+    const fault = faultOf(metadata, buffer.byteLength)
+    if (fault === null) return metadata
+    throw damaged(`${file}: ${fault}`)
   } catch (error) {
-    throw damaged(`${file} is not a whole Parquet file`, error)
+    throw error instanceof LabError ? error : damaged(`${file} is not a whole Parquet file`, error)
   }
-  const counted = metadata.row_groups.reduce((sum, { num_rows }) => sum + num_rows, 0n)
-  if (counted !== metadata.num_rows)
-    throw damaged(`${file}: its footer names ${metadata.num_rows} rows, its row groups ${counted}`)
-  const past = metadata.row_groups.some(({ columns }) =>
+}
+
+/** What a damaged footer says that cannot be. */
+function faultOf({ row_groups: groups, num_rows: total }: FileMetaData, size: number): string | null {
+  const counted = groups.reduce((sum, { num_rows }) => sum + num_rows, 0n)
+  const possible = total <= Number.MAX_SAFE_INTEGER && groups.every(({ num_rows }) => num_rows >= 0n)
+  if (counted !== total || !possible) return `its footer names ${total} rows, its row groups ${counted}`
+  const past = groups.some(({ columns }) =>
     columns.some(({ meta_data: column }) => {
       const start = Number(column?.dictionary_page_offset ?? column?.data_page_offset ?? 0)
-      return start < 0 || start + Number(column?.total_compressed_size ?? 0) > buffer.byteLength
+      return !(start >= 0 && start + Number(column?.total_compressed_size ?? 0) <= size)
     }),
   )
-  if (past) throw damaged(`${file}: its footer names data past its end`)
-  return metadata
+  return past ? 'its footer names data past its end' : null
 }
 
 async function readGroup(

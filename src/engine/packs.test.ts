@@ -73,3 +73,19 @@ it('refuses packs that break the rules', async () => {
   await expect(write(packOf([1, 2, 3], [0, 0, -1], [2, 3, 4]))).rejects.toThrow(/padding at 2 is scored/)
   await expect(write(packOf([1, -2, 3], [0, 0, 0], [2, 3, 4]))).rejects.toThrow(/token 1 is negative/)
 })
+
+it('writes several packs at a time and loses none where the numbers do not divide', async () => {
+  const contextLength = 4096 // 21 packs are written together
+  for (const count of [20, 21, 22, 43]) {
+    const packs = Array.from({ length: count }, (_, i) => ({
+      tokens: new Int32Array(contextLength).fill(i),
+      documents: new Int32Array(contextLength),
+      targets: new Int32Array(contextLength).fill(i + 1),
+    }))
+    await writePacks(file, packs, { contextLength })
+    const reader = openPacks(file)
+    expect(reader.count).toBe(count)
+    for (const [i, pack] of packs.entries()) expect(reader.read(i)).toEqual(pack)
+    reader.close()
+  }
+})

@@ -1,6 +1,6 @@
 """lm-eval's IFEval checkers, NLTK and langdetect on the cases that arrive as JSON on stdin; answers with JSON on stdout.
 
-As a side of a benchmark (`--side`) it reads one JSON line of cases, then scores all of them whenever a line arrives.
+As a side of a benchmark (with IFEVAL_SIDE set) it reads one JSON line of cases, then scores all of them whenever a line arrives.
 """
 
 import json
@@ -68,4 +68,4 @@ def side():
 
 
 if __name__ == "__main__":
-    side() if "--side" in sys.argv else answer()
+    side() if os.environ.get("IFEVAL_SIDE") else answer()

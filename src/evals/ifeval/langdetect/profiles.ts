@@ -7,6 +7,8 @@ export interface Profiles {
   readonly languages: readonly string[]
   /** Row of each n-gram of one to three characters. */
   readonly rows: ReadonlyMap<string, number>
+  /** The same for n-grams of spaces and ASCII letters, by `latinKey`; -1 where there is none. */
+  readonly latinRows: Int32Array
   /** Entries of row r are those from `starts[r]` to `starts[r + 1]`, by rising language. */
   readonly starts: Uint32Array
   readonly entryLanguages: Uint8Array
@@ -16,6 +18,18 @@ export interface Profiles {
   readonly representatives: ReadonlyMap<string, string>
   /** A letter followed by a combining mark, as the one character that Vietnamese text has for the two. */
   readonly composed: ReadonlyMap<string, string>
+}
+
+/** A space is 1, `A` to `Z` and `a` to `z` follow; 0 for anything else, and for no character. */
+export function latinIndex(code: number): number {
+  if (code === 0x20) return 1
+  if (code >= 0x61 && code <= 0x7a) return code - 0x61 + 28
+  return code >= 0x41 && code <= 0x5a ? code - 0x41 + 2 : 0
+}
+
+/** Where an n-gram lies in `latinRows`; what it does not have before its last character is 0. */
+export function latinKey(first: number, second: number, third: number): number {
+  return (first << 12) | (second << 6) | third
 }
 
 /** Read-only and made from a file of the program itself: once a process is enough. */
@@ -29,37 +43,58 @@ export function languageProfiles(): Profiles {
 
 function unpack(): Profiles {
   const file = new URL('../data/languages.txt.gz', import.meta.url)
-  const lines = gunzipSync(readFileSync(file)).toString('utf8').split('\n')
-  const [names = '', ones = '', twos = '', threes = '', kanji = '', vietnamese = '', ...ngrams] = lines
-  const languages = names.split(' ')
+  const text = gunzipSync(readFileSync(file)).toString('utf8')
+  const [names = '', ones = '', twos = '', threes = '', kanji = '', vietnamese = ''] = text.split('\n', 6)
+  const header = [names, ones, twos, threes, kanji, vietnamese].join('\n')
   const totals = [ones, twos, threes].map((line) => line.split(' ').map(Number))
-  const rows = new Map<string, number>()
-  const starts = new Uint32Array(ngrams.length + 1)
-  const entryLanguages: number[] = []
-  const entryShares: number[] = []
-  for (const [row, line] of ngrams.entries()) {
-    const tab = line.indexOf('\t')
-    const ngram = line.slice(0, tab)
-    rows.set(ngram, row)
-    const total = totals[ngram.length - 1]
-    for (const entry of line.slice(tab + 1).split(' ')) {
-      const colon = entry.indexOf(':')
-      const language = Number(entry.slice(0, colon))
-      const share = Number(entry.slice(colon + 1)) / (total?.[language] ?? 0)
-      if (!Number.isFinite(share)) throw new LabError('INTERNAL', `damaged language profiles: ${line}`)
-      entryLanguages.push(language)
-      entryShares.push(share)
-    }
-    starts[row + 1] = entryShares.length
-  }
   return {
-    languages,
-    rows,
-    starts,
-    entryLanguages: Uint8Array.from(entryLanguages),
-    entryShares: Float64Array.from(entryShares),
+    languages: names.split(' '),
+    ...unpackCounts(text, header.length + 1, totals),
     representatives: representativesOf(kanji),
     composed: composedOf(vietnamese),
+  }
+}
+
+const [space, newline, colon, zero] = [0x20, 0x0a, 0x3a, 0x30]
+
+/** Lines of an n-gram, a tab, and `language:count` pairs, read character by character: there are 87,598 of them. */
+function unpackCounts(text: string, from: number, totals: readonly (readonly number[])[]) {
+  const rows = new Map<string, number>()
+  const latinRows = new Int32Array(1 << 18).fill(-1)
+  const starts: number[] = [0]
+  const entryLanguages: number[] = []
+  const entryShares: number[] = []
+  for (let i = from; i < text.length;) {
+    const tab = text.indexOf('\t', i)
+    const ngram = text.slice(i, tab)
+    const total = totals[ngram.length - 1] ?? []
+    let language = 0
+    let value = 0
+    let code = 0
+    for (i = tab + 1; code !== newline; i++) {
+      code = i < text.length ? text.charCodeAt(i) : newline
+      if (code === colon) language = value
+      if (code === space || code === newline) {
+        entryLanguages.push(language)
+        entryShares.push(value / (total[language] ?? Number.NaN))
+      }
+      value = code >= zero && code < colon ? value * 10 + code - zero : 0
+    }
+    const indices = Array.from(ngram, (character) => latinIndex(character.charCodeAt(0)))
+    if (!indices.includes(0)) {
+      const [third = 0, second = 0, first = 0] = indices.toReversed()
+      latinRows[latinKey(first, second, third)] = rows.size
+    }
+    rows.set(ngram, rows.size)
+    starts.push(entryShares.length)
+  }
+  if (!entryShares.every(Number.isFinite)) throw new LabError('INTERNAL', 'damaged language profiles')
+  return {
+    rows,
+    latinRows,
+    starts: Uint32Array.from(starts),
+    entryLanguages: Uint8Array.from(entryLanguages),
+    entryShares: Float64Array.from(entryShares),
   }
 }
 
