@@ -82,7 +82,7 @@ function entriesOf(result: EvalResult): TaskEntry[] {
   }
   const parts = Object.entries(result.subjects).map(([subject, { k, n }]): TaskEntry => {
     const task = subtask(result, subject)
-    const metrics = { alias: `  - ${subject}`, 'acc,none': k / n, 'acc_stderr,none': standardError(k, n) }
+    const metrics = { alias: subject, 'acc,none': k / n, 'acc_stderr,none': standardError(k, n) }
     return { task, metrics, result, samples: { original: n, effective: n } }
   })
   return [whole, ...parts]

@@ -107,6 +107,16 @@ describe.skipIf(skip)('a Llama of transformers', () => {
     }
   })
 
+  test('lm-eval prints its own table of the results', async () => {
+    const table = await run<string>({ do: 'lm_eval_table', file: join(out, 'lm-eval.json') })
+    const rows = table.split('\n').map((line) => line.split('|').map((field) => field.trim()))
+    const [, mmlu, ifeval] = results.evals
+    const shown = (metric: string, task = ''): number =>
+      Number(rows.find((row) => row.includes(metric) && row[1] === task)?.[7])
+    expect(shown('acc', 'mmlu')).toBeCloseTo(mmlu?.rates['accuracy']?.rate ?? Number.NaN, 3)
+    expect(shown('prompt_level_loose_acc')).toBeCloseTo(ifeval?.rates['prompt_loose']?.rate ?? Number.NaN, 3)
+  })
+
   test('pyarrow reads the samples', async () => {
     interface Table {
       columns: Record<string, string>

@@ -7,6 +7,7 @@ import jsonschema
 import pyarrow.parquet
 import torch
 from inspect_ai.log import EvalLog, list_eval_logs, read_eval_log
+from lm_eval.utils import make_table
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 torch.set_num_threads(1)
@@ -35,6 +36,12 @@ def inspect_logs(folder):
             ],
         }
     return logs
+
+
+def lm_eval_table(file):
+    """The table that lm-eval prints of its own results."""
+    with open(file) as results:
+        return make_table(json.load(results))
 
 
 def parquet(file):
@@ -104,6 +111,12 @@ def make_llama(folder, texts):
     return sum(parameter.numel() for parameter in model.parameters())
 
 
-commands = {"inspect_logs": inspect_logs, "parquet": parquet, "letters": letters, "make_llama": make_llama}
+commands = {
+    "inspect_logs": inspect_logs,
+    "lm_eval_table": lm_eval_table,
+    "parquet": parquet,
+    "letters": letters,
+    "make_llama": make_llama,
+}
 command = json.load(sys.stdin)
 print(json.dumps(commands[command.pop("do")](**command)))

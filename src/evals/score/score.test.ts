@@ -32,7 +32,7 @@ function score(kind: EvalKind, items: readonly unknown[] | null, responses: read
 
 const raw = String.raw
 
-const instructed = (key: number) => ({
+const twoInstructions = (key: number) => ({
   key,
   prompt: 'Write.',
   instruction_id_list: ['punctuation:no_comma', 'change_case:english_lowercase'],
@@ -69,7 +69,7 @@ describe('verdicts', () => {
   test('ifeval: a missing response leaves out as many verdicts as it has instructions', async () => {
     const scored = await score(
       'ifeval',
-      [instructed(2), instructed(1)],
+      [twoInstructions(2), twoInstructions(1)],
       [{ key: 2, response: '*Well\nthis has no upper case letters at all' }],
     )
     expect(scored.rows).toEqual([
