@@ -1,6 +1,6 @@
 /** An evaluation as people read it: what will be asked, and at the end each eval's rates, means and errors. */
-import type { Questions } from '../run/eval/asking.ts'
-import type { EvalResult, EvalResults } from '../run/eval/summary.ts'
+import type { Questions } from '../run/any-model/asking.ts'
+import type { EvalResult, EvalResults } from '../run/any-model/summary.ts'
 import { rateTable } from './rate-table.ts'
 
 /** Errors that are shown; results.json has all. */

@@ -1,5 +1,5 @@
 /** Rates as lines for people: percent, counts, interval, and the worst cases where something could not be scored. */
-import type { Rate } from '../run/eval/rates.ts'
+import type { Rate } from '../run/any-model/rates.ts'
 
 const percent = (share: number): string => `${(100 * share).toFixed(1)}%`
 

@@ -6,7 +6,7 @@ import { evalKinds, type EvalKind } from '../evals/eval.ts'
 import type { MathProtocol } from '../evals/math/boxed.ts'
 import { scoreFiles, type Scored } from '../evals/score/score.ts'
 import { LabError, messageOf } from '../errors.ts'
-import { ratesOf } from '../run/eval/rates.ts'
+import { ratesOf } from '../run/any-model/rates.ts'
 import { jsonOption, print, printJson } from './options.ts'
 import { rateTable } from './rate-table.ts'
 

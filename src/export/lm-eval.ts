@@ -1,7 +1,7 @@
 /** Results as lm-eval writes them: its keys and its names of tasks and metrics. The prompts and rules are those of results.json. */
-import type { Evaluation } from '../run/eval/evaluate.ts'
-import type { Rate } from '../run/eval/rates.ts'
-import type { EvalResult } from '../run/eval/summary.ts'
+import type { Evaluation } from '../run/any-model/evaluate.ts'
+import type { Rate } from '../run/any-model/rates.ts'
+import type { EvalResult } from '../run/any-model/summary.ts'
 import { version } from '../version.ts'
 
 type Metrics = Record<string, string | number>

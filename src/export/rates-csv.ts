@@ -1,6 +1,6 @@
 /** The rates of an evaluation as a table: one line an eval and rate. */
 import { csvLine } from '../report/csv.ts'
-import type { EvalResults } from '../run/eval/summary.ts'
+import type { EvalResults } from '../run/any-model/summary.ts'
 
 const head = [
   'model',

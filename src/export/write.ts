@@ -2,7 +2,7 @@
 import { mkdir, rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { formatJson } from '../report/json.ts'
-import type { Evaluation } from '../run/eval/evaluate.ts'
+import type { Evaluation } from '../run/any-model/evaluate.ts'
 import { inspectLogs } from './inspect.ts'
 import { lmEvalResults } from './lm-eval.ts'
 import { ratesCsv } from './rates-csv.ts'
