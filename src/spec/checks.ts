@@ -32,7 +32,7 @@ export function cellProblems(experiment: Experiment, cells: readonly Cell[]): Pr
 }
 
 /** Where a value of a cell was written: the axis that sets it, the organism's own change of the technique, or the entry. */
-function placeIn(
+export function placeIn(
   { spec, where }: Experiment,
   cell: Cell,
   root: string,
