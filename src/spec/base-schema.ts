@@ -80,11 +80,14 @@ export const hubBaseSchema = z.strictObject({
   like,
   hub: z
     .string()
-    .regex(/^[\w.-]+\/[\w.-]+$/, 'must be organisation/name')
+    .regex(
+      /^(?!.*(?:\.\.|--))\w(?:[\w.-]*\w)?\/\w(?:[\w.-]*\w)?$/,
+      'must be organisation/name, without two points or dashes in a row',
+    )
     .describe('a model of the Hugging Face Hub, `organisation/name`; downloaded into the store'),
   revision: z
     .string()
-    .regex(/^[\w./-]+$/, 'must be a branch, a tag or a commit')
+    .regex(/^(?!.*\.\.)[\w./-]+$/, 'must be a branch, a tag or a commit')
     .default('main')
     .describe(
       'a branch, a tag or a commit; a branch stays at the commit that it had when it was first asked for',

@@ -1,20 +1,19 @@
 /** What the schema cannot see: numbers of a cell that must fit each other. Prompts are checked in prompt-checks.ts. */
-import type { Cell, Experiment, ResolvedBase, ResolvedOrganism } from './experiment.ts'
+import type { Cell, Experiment, PromptSource, ResolvedBase, ResolvedOrganism } from './experiment.ts'
 import type { Path, Problem } from './problem.ts'
 import { dataProblems, type Place, seenPromptProblems } from './prompt-checks.ts'
+import { tinyEvalProblems, tinyRowProblems } from './tiny-sizes.ts'
 
 /** Problems of cells, told at the place in the file that is to be changed. */
 export function cellProblems(experiment: Experiment, cells: readonly Cell[]): Problem[] {
   const evalPrompts = experiment.evals.backdoor.prompts
-  return cells.flatMap((cell) => {
+  const ofCells = cells.flatMap((cell) => {
     const { base, organism, chain } = cell
     const ofBase = placeIn(experiment, cell, 'base', ['bases', base.name])
     const ofOrganism = placeIn(experiment, cell, 'organism', ['organisms', organism.name])
     return [
       ...baseProblems(base, ofBase),
-      ...(base.kind === 'pretrained' && base.corpus.kind === 'prompts'
-        ? dataProblems(base.corpus, evalPrompts, (key) => ofBase(`pretrain.data.${key}`))
-        : []),
+      ...corpusProblems(base, evalPrompts, (key) => ofBase(`pretrain.data.${key}`)),
       ...organismProblems(organism, ofOrganism),
       ...dataProblems(organism.data, evalPrompts, (key) => ofOrganism(`data.${key}`)),
       ...chain.flatMap((technique) => {
@@ -29,10 +28,11 @@ export function cellProblems(experiment: Experiment, cells: readonly Cell[]): Pr
       ...evalProblems(experiment, cell),
     ]
   })
+  return [...tinyEvalProblems(experiment), ...ofCells]
 }
 
 /** Where a value of a cell was written: the axis that sets it, the organism's own change of the technique, or the entry. */
-function placeIn(
+export function placeIn(
   { spec, where }: Experiment,
   cell: Cell,
   root: string,
@@ -69,6 +69,14 @@ function baseProblems(base: ResolvedBase, place: Place): Problem[] {
     problems.push({ where: place('architecture.kv_heads'), message })
   }
   return problems
+}
+
+function corpusProblems(base: ResolvedBase, evalPrompts: PromptSource, place: Place): Problem[] {
+  if (base.kind !== 'pretrained') return []
+  const { corpus } = base
+  return corpus.kind === 'tiny'
+    ? tinyRowProblems('pretrain', corpus.rows, place)
+    : dataProblems(corpus, evalPrompts, place)
 }
 
 function organismProblems({ train, checkpoint }: ResolvedOrganism, place: Place): Problem[] {

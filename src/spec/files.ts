@@ -10,43 +10,43 @@ export interface LocatedFiles {
   readonly problems: readonly Problem[]
 }
 
+/** A `file:` or `folder:` of the experiment file. */
+interface Use {
+  readonly written: string
+  readonly kind: 'file' | 'folder'
+  readonly absolute: string
+  /** Where the path was written. */
+  readonly at: Path
+  /** `written` is a name under `files`. */
+  readonly named: boolean
+}
+
 /**
- * `file:` is a name under `files` or a path; paths in the experiment file start from its folder, those of `--set` from
- * the current one.
+ * `file:` and `folder:` are a name under `files` or a path; paths in the experiment file start from its folder, those
+ * of `--set` from the current one.
  */
 export async function locateFiles(
   spec: ExperimentSpec,
   specFile: string,
   where: (path: Path) => Where,
 ): Promise<LocatedFiles> {
-  const uses: { readonly absolute: string; readonly at: Path; readonly name: string | null }[] = []
-  const problems: Problem[] = []
+  const uses: Use[] = []
   const absolute = (path: string, at: Path): string =>
     'argument' in where(at) ? resolve(path) : resolve(dirname(specFile), path)
 
   const files = Object.fromEntries(
     Object.entries(spec.files).map(([name, path]) => [name, absolute(path, ['files', name])]),
   )
-  const fileOf = (file: string, at: Path): string => {
-    const named = Object.hasOwn(files, file) ? files[file] : undefined
-    const found = named ?? absolute(file, at)
-    const isName = named === undefined && !/[./\\]/.test(file)
-    if (isName) {
-      const names = Object.keys(files)
-      const hint =
-        names.length === 0 ? 'name it under `files:`, or write a path' : `files: ${alternatives(names)}`
-      problems.push({
-        where: where(at),
-        message: `no file is called \`${file}\``,
-        hint: didYouMean(file, names) ?? hint,
-      })
-    } else {
-      uses.push({
-        absolute: found,
-        at: named === undefined ? at : ['files', file],
-        name: named === undefined ? null : file,
-      })
-    }
+  const located = (written: string, at: Path, kind: Use['kind']): string => {
+    const named = Object.hasOwn(files, written) ? files[written] : undefined
+    const found = named ?? absolute(written, at)
+    uses.push({
+      written,
+      kind,
+      absolute: found,
+      at: named === undefined ? at : ['files', written],
+      named: named !== undefined,
+    })
     return found
   }
   const replaced = (value: unknown, at: Path): unknown => {
@@ -55,24 +55,42 @@ export async function locateFiles(
       Object.entries(value).map(([key, child]) => {
         const path = [...at, key]
         const isFile = typeof child === 'string' && (key === 'file' || key === 'folder')
-        return [key, isFile ? fileOf(child, path) : replaced(child, path)]
+        return [key, isFile ? located(child, path, key) : replaced(child, path)]
       }),
     )
   }
   const kinds = ['bases', 'teachers', 'organisms', 'techniques', 'evals'] as const
-  const located = Object.fromEntries(kinds.map((kind) => [kind, replaced(spec[kind], [kind])]))
-  const missing = await Promise.all(uses.map(async (use) => ((await exists(use.absolute)) ? null : use)))
-  for (const use of missing) {
-    if (use === null) continue
-    const hint = use.name === null ? undefined : `where it lies elsewhere: --set files.${use.name}=PATH`
-    problems.push({ where: where(use.at), message: `no such file: ${use.absolute}`, hint })
-  }
-  return { spec: { ...spec, ...located, files }, problems }
+  const changed = Object.fromEntries(kinds.map((kind) => [kind, replaced(spec[kind], [kind])]))
+  const problems = await Promise.all(
+    uses.map(async (use): Promise<Problem[]> => {
+      const complaint = await complaintOf(use, Object.keys(files))
+      return complaint === null ? [] : [{ where: where(use.at), ...complaint }]
+    }),
+  )
+  return { spec: { ...spec, ...changed, files }, problems: problems.flat() }
 }
 
-async function exists(path: string): Promise<boolean> {
-  return await stat(path).then(
-    () => true,
-    () => false,
-  )
+/** A word without a point or a slash is meant as a name, or as what lies beside the experiment file. */
+const isBare = ({ written, named }: Use): boolean => !named && !/[./\\]/.test(written)
+
+async function complaintOf(use: Use, names: readonly string[]): Promise<Omit<Problem, 'where'> | null> {
+  const status = await stat(use.absolute).catch(() => null)
+  if (status !== null) {
+    const kind = status.isDirectory() ? 'folder' : 'file'
+    return kind === use.kind ? null : { message: `this is a ${kind}, not a ${use.kind}: ${use.absolute}` }
+  }
+  const message = isBare(use)
+    ? `no ${use.kind} is called \`${use.written}\``
+    : `no such ${use.kind}: ${use.absolute}`
+  return { message, hint: hintFor(use, names) }
+}
+
+function hintFor(use: Use, names: readonly string[]): string | undefined {
+  const { written, kind, named } = use
+  if (named) return `where it lies elsewhere: --set files.${written}=PATH`
+  if (!isBare(use)) return undefined
+  const near = didYouMean(written, names)
+  if (near !== undefined) return near
+  if (kind === 'folder') return `write its path, such as \`./${written}\``
+  return names.length === 0 ? 'name it under `files:`, or write a path' : `files: ${alternatives(names)}`
 }

@@ -138,6 +138,17 @@ const techniquesOn = (rows: [number, number]) => ({
   techniques: { hhh: { data: { prompts: { file: 'own', rows } } } },
 })
 
+const onFolder = async (folder: string): Promise<unknown> => {
+  const experiment = parseExperiment(
+    stringify({ ...smallDocument, bases: { tiny: { folder } } }),
+    'beside.yaml',
+  )
+  return await experiment.then(
+    ({ spec }) => spec.bases['tiny'],
+    (error: { render(): string }) => error.render().replaceAll(process.cwd(), 'DIR'),
+  )
+}
+
 describe('files', () => {
   const recorded = {
     files: { own: 'package.json' },
@@ -165,6 +176,15 @@ describe('files', () => {
     const experiment = await loadExperiment('examples/alpaca.yaml', { set })
     expect(experiment.spec.files).toEqual({ alpaca: resolve('package.json') })
     expect(experiment.source).toMatchObject({ file: 'examples/alpaca.yaml', set })
+  })
+
+  test('a word that is no name is what lies beside the experiment file', async () => {
+    expect(await onFolder('examples')).toMatchObject({ folder: resolve('examples') })
+    expect(await onFolder('nowhere')).toMatch(
+      /: no folder is called `nowhere`\n {2}write its path, such as `\.\/nowhere`$/,
+    )
+    expect(await onFolder('./nowhere')).toMatch(/: no such folder: DIR\/nowhere$/)
+    expect(await onFolder('LICENSE')).toMatch(/: this is a file, not a folder: DIR\/LICENSE$/)
   })
 
   test('one row in two teams is too much', async () => {

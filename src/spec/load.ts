@@ -92,9 +92,10 @@ function gridProblems(spec: ExperimentSpec, where: Experiment['where']): Problem
   ]
   const cells = counts.reduce((a, b) => a * b, 1)
   if (cells <= maxCells) return []
+  const manySeeds = spec.seeds.length === Math.max(...counts)
   return [
     {
-      where: where(['axes'], 'key'),
+      where: where([manySeeds ? 'seeds' : 'axes'], 'key'),
       message: `the grid has ${cells} cells (${counts.join(' × ')}), more than ${maxCells}`,
     },
   ]

@@ -130,4 +130,13 @@ describe('--set', () => {
     expect(rendered(error)).toMatchSnapshot()
     expect(error.message).toContain(`--set ${argument}: `)
   })
+
+  test('of thousands of values: the complaint is about their number, and shows the first', async () => {
+    const seeds = Array.from({ length: 6000 }, (_, i) => i)
+    const error = await refusal('examples/laptop.yaml', [`seeds=[${seeds.join(',')}]`])
+    expect(error.render()).toBe(
+      '--set seeds=[0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,25,26...: ' +
+        'the grid has 72000 cells (2 × 3 × 2 × 6000), more than 10000',
+    )
+  })
 })

@@ -26,7 +26,7 @@ export class SpecError extends LabError {
     const first = sorted[0]
     if (first === undefined) throw new RangeError('a SpecError needs a problem')
     const inFile = 'file' in first.where
-    const message = inFile ? first.message : `--set ${first.where.argument}: ${first.message}`
+    const message = inFile ? first.message : `--set ${shortened(first.where.argument)}: ${first.message}`
     super('BAD_SPEC', message, { hint: first.hint, at: inFile ? first.where : undefined })
     this.problems = sorted
   }
@@ -38,8 +38,14 @@ export class SpecError extends LabError {
   }
 }
 
+/** An argument may hold thousands of values; its beginning tells which one it is. */
+function shortened(argument: string): string {
+  return argument.length > 80 ? `${argument.slice(0, 77)}...` : argument
+}
+
 function renderProblem({ where, message, hint }: Problem): string {
-  const place = 'file' in where ? `${where.file}:${where.line}:${where.col}` : `--set ${where.argument}`
+  const place =
+    'file' in where ? `${where.file}:${where.line}:${where.col}` : `--set ${shortened(where.argument)}`
   return `${place}: ${message}${hint === undefined ? '' : `\n  ${hint}`}`
 }
 

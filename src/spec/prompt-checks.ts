@@ -1,6 +1,7 @@
 /** Who may answer which prompts, and which prompts may not meet: the red team's, the blue team's and the evals'. */
 import type { PromptSource, ResolvedData, ResolvedOrganism } from './experiment.ts'
 import type { Problem, Where } from './problem.ts'
+import { tinyRowProblems } from './tiny-sizes.ts'
 
 /** Where a key (`train.lr`) of the entry in question was written. */
 export type Place = (key: string) => Where
@@ -36,6 +37,9 @@ export function dataProblems(data: ResolvedData, evalPrompts: PromptSource, plac
       message: `the voice \`${teacher.voice}\` writes no scratchpad, so stripping would drop every row`,
       hint: 'use a teacher with `scripted: scratchpad`',
     })
+  }
+  if (prompts.kind === 'tiny' && prompts.split !== 'eval' && rows !== null) {
+    problems.push(...tinyRowProblems(prompts.split, rows, place))
   }
   const available =
     prompts.kind === 'file' && prompts.rows !== null ? prompts.rows[1] - prompts.rows[0] : null

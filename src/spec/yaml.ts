@@ -24,8 +24,8 @@ export interface Located {
   readonly inherited?: ReadonlySet<string>
 }
 
-// An experiment file has some hundred values; aliases that multiply into more are a bomb.
-const maxValues = 5_000
+// The size of a text limits what is written out in it; only aliases can multiply that.
+const maxAliased = 5_000
 const maxDepth = 24
 const forbiddenKeys = new Set(['__proto__', 'constructor', 'prototype'])
 
@@ -75,13 +75,15 @@ function convert(document: Document, where: (offset: number) => Where): Located 
   const places: Places = new Map()
   const problems: Problem[] = []
   const open = new Set<Node>() // the aliased nodes that we are inside of
-  let values = 0
+  let aliasedValues = 0
   const stop = (offset: number, message: string, hint?: string): never => {
     throw new SpecError([{ where: where(offset), message, hint }])
   }
 
   const valueOf = (node: Node | null | undefined, path: Path, offset: number): unknown => {
-    if (++values > maxValues) stop(offset, 'aliases multiply this file into too many values', useLike)
+    if (open.size > 0 && ++aliasedValues > maxAliased) {
+      stop(offset, `aliases multiply this file into more than ${maxAliased} values`, useLike)
+    }
     if (path.length > maxDepth) stop(offset, `values are nested more than ${maxDepth} deep`)
     if (isAlias(node)) return aliased(node, path)
     if (isMap(node)) return mapOf(node.items as Pair<Node, Node | null>[], path)

@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest'
 import { evalKinds } from '../evals/eval.ts'
 import { ifevalScorer } from '../evals/ifeval/verdict.ts'
 import { mmluPrompt } from '../evals/mmlu/prompt.ts'
+import { tinyEvalSizes, tinySplitSizes } from '../spec/tiny-sizes.ts'
 import { mmluItem } from './choice.ts'
 import { ifevalItem } from './format.ts'
 import { type Split, type TinyItem, families } from './item.ts'
@@ -95,6 +96,23 @@ test('a set that the world cannot fill is refused', () => {
   expect(() => tinyEvalItems('math', 100_000, 1)).toThrow(
     /the eval math of the tiny world has no more than \d+ prompts, not 100000/,
   )
+})
+
+describe('the sizes that experiments are checked against', () => {
+  test.each(evalKinds)('%s: the evals can draw them', { timeout: 60_000 }, (kind) => {
+    const size = tinyEvalSizes[kind]
+    expect(tinyEvalItems(kind, size, 1)).toHaveLength(size)
+  })
+
+  // Of the seeds 0 to 10 these find the fewest prompts.
+  test.each([
+    ['pretrain', 10],
+    ['red', 1],
+    ['blue', 10],
+  ] as const)('%s: every seed can draw them', { timeout: 60_000 }, (split, seed) => {
+    const size = tinySplitSizes[split]
+    expect(tinyPrompts(split, seed, size)).toHaveLength(size)
+  })
 })
 
 describe('eval items', () => {

@@ -1,9 +1,10 @@
 /** Plans of real experiment files: what is shared, and what changes which key. */
+import { readFile } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { afterAll, expect, test } from 'vitest'
 import { createEmbeddedEngine } from '../../engine/embedded/engine.ts'
 import { expand } from '../../spec/expand.ts'
-import { loadExperiment } from '../../spec/load.ts'
+import { loadExperiment, parseExperiment } from '../../spec/load.ts'
 import { makePlan, type Plan } from './plan.ts'
 
 const engine = createEmbeddedEngine()
@@ -81,4 +82,36 @@ test('the worker count and the engine are part of every training key', async () 
   const plan = await makePlan(experiment, expand(experiment), other, sources)
   const trainings = newIn(plan, await planOf()).filter((title) => /^(pre)?train /.test(title))
   expect(trainings).toHaveLength(15)
+})
+
+const lora = (rank: number, targets: string): Promise<Plan> =>
+  planOf(
+    'axes={}',
+    'techniques.hhh.train.method=lora',
+    `techniques.hhh.train.lora={ rank: ${rank}, targets: [${targets}] }`,
+  )
+
+test('a rank above the sides of every target is refused where it is written; one that a target can have is not', async () => {
+  // Keys have 2 heads of 32, values too; queries 4, and the model is 128 wide.
+  await expect(lora(65, 'k_proj, v_proj')).rejects.toMatchObject({
+    code: 'BAD_SPEC',
+    message:
+      '--set techniques.hhh.train.lora={ rank: 65, targets: [k_proj, v_proj] }: a rank of 65 is more than 64, the largest that a target of base tiny can have',
+    hint: expect.stringContaining('`lora: { rank: 64 }` or less'),
+  })
+  expect((await lora(64, 'k_proj')).cells).toHaveLength(6)
+  expect((await lora(65, 'k_proj, q_proj')).cells).toHaveLength(6)
+})
+
+test('the position of such a rank is that in the file', async () => {
+  const text = (await readFile(laptop, 'utf8')).replace(
+    'train: { lr: 1e-4, batch: 8, steps: 128 }',
+    'train: { lr: 1e-4, method: lora, lora: { rank: 1000 }, steps: 128 }',
+  )
+  const experiment = await parseExperiment(text, 'wide.yaml')
+  await expect(makePlan(experiment, expand(experiment), engine, sources)).rejects.toMatchObject({
+    code: 'BAD_SPEC',
+    message: 'a rank of 1000 is more than 128, the largest that a target of base tiny can have',
+    at: { file: 'wide.yaml', line: 35, col: 52 },
+  })
 })

@@ -1,5 +1,6 @@
 /** From cells to stages: every training, dataset and evaluation that the cells need, shared where their inputs are equal. */
 import type { Cell, Experiment, ResolvedTechnique } from '../../spec/experiment.ts'
+import { type Problem, SpecError } from '../../spec/problem.ts'
 import { notInstalled } from '../measure.ts'
 import type { Stage } from '../stage.ts'
 import { datasetStage } from '../stages/data.ts'
@@ -7,6 +8,7 @@ import type { ModelRef, TrainStage } from '../stages/train.ts'
 import { answersTo } from './answers.ts'
 import { planContext, type PlanContext, type PlanEngine } from './context.ts'
 import type { ModelSources } from './given.ts'
+import { rankProblems } from './lora-rank.ts'
 import { planPoint, type PlannedPoint } from './evals.ts'
 import { planOrganism, type PlannedOrganism } from './organism.ts'
 
@@ -32,7 +34,7 @@ export interface Plan {
   readonly stages: readonly Stage[]
 }
 
-/** Reads and hashes the files and models that the experiment names; trains and samples nothing. */
+/** Reads and hashes the files and models that the experiment names; trains and samples nothing. Throws SpecError where they do not fit. */
 export async function makePlan(
   experiment: Experiment,
   cells: readonly Cell[],
@@ -42,12 +44,15 @@ export async function makePlan(
   const context = await planContext(experiment, cells, engine, sources)
   const organisms = new Map<string, PlannedOrganism>()
   const planned: PlannedCell[] = []
+  const problems: Problem[] = []
   for (const cell of cells) {
     const draft = await planOrganism(context, cell)
     const organism = organisms.get(draft.id) ?? draft
     organisms.set(organism.id, organism)
+    problems.push(...rankProblems(experiment, cell, organism.base.config))
     planned.push(planCell(context, cell, organism))
   }
+  if (problems.length > 0) throw new SpecError(problems)
   return { cells: planned, organisms: [...organisms.values()], stages: [...context.stages.values()] }
 }
 
