@@ -37,16 +37,19 @@ Examples:
       const seconds = (Date.now() - started) / 1000
       if (options.json) await printJson(outcome.results)
       process.stderr.write(`\n${verdictGrid(outcome.results)}\n`)
-      process.stderr.write(`report  ${relative('.', outcome.report)}   (${duration(seconds)})\n`)
+      const { report } = outcome
+      const written = 'path' in report ? relative('.', report.path) : `not written: ${report.refused.message}`
+      process.stderr.write(`report  ${written}   (${duration(seconds)})\n`)
       process.exitCode = 0
       if (outcome.failed.length > 0) {
         throw new LabError(
           'CELLS_FAILED',
           `${outcome.failed.length} cells failed: ${outcome.failed.join(', ')}`,
           {
-            hint: 'the report says why; the same command tries them again',
+            hint: `${'path' in report ? 'the report says why' : 'it is said above why'}; the same command tries them again`,
           },
         )
       }
+      if ('refused' in report) throw report.refused
     })
 }

@@ -34,6 +34,8 @@ export type RunEvent =
       readonly progress: StageProgress
     }
   | { readonly type: 'busy'; readonly run: string; readonly pid: number; readonly host: string }
+  /** The disk refuses the event log; the run goes on. */
+  | { readonly type: 'unlogged'; readonly why: string }
   | { readonly type: 'remaining'; readonly seconds: number }
   | {
       readonly type: 'rate'
