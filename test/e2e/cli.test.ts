@@ -232,6 +232,8 @@ describe('when something goes wrong', () => {
     expect(run.stderr).not.toContain('    at ')
     const after = parseResults(JSON.parse(run.stdout))
     expect(after.cells.map((cell) => cell.status)).toEqual(['done', 'failed'])
+    const status = await cli(['status', results.run, '--store', damaged])
+    expect(status.stdout).toMatch(/^smoke-[0-9a-f]{8} +failed /)
     expect(readFileSync(join(damaged, 'runs', results.run, 'report', 'report.html'), 'utf8')).toContain(
       'model.safetensors',
     )
