@@ -13,6 +13,7 @@ import { canonicalJson } from '../store/canonical.ts'
 import { waitForLock, type Lock } from '../store/lock.ts'
 import { refusalOf } from '../store/refusal.ts'
 import { assembleResults } from './results/assemble.ts'
+import { settleResults } from './results/settle.ts'
 import { changeExplainer } from './changes.ts'
 import type { RunEvent } from './events.ts'
 import { execute, type Execution, type StageEvent } from './execute.ts'
@@ -87,7 +88,10 @@ export async function runExperiment(
         finished: (stage) => tellRates(store, plan, stage, emit),
       })
       if (signal.aborted) throw interrupted()
-      const results = await assembleResults({ store, experiment, plan, execution, run: record.id })
+      const results = await settleResults(
+        { store, experiment, plan, execution, run: record.id },
+        ({ kind, key, title }, why) => emit({ type: 'stage', state: 'failed', kind, key, title, why }),
+      )
       const report = await reportOrRefusal({ store, plan, results, run: record.id })
       if ('path' in report) log.keep({ type: 'end' })
       return { run: record.id, results, report, failed: failedCells(results) }

@@ -250,9 +250,18 @@ describe('when something goes wrong', () => {
     const { key } = stages.find((stage) => stage.title === 'backdoor of direct/pirate/seed=1 step 16')!
     const samples = join(store, 'objects', 'evaluation', key, 'samples.jsonl')
     writeFileSync(samples, readFileSync(samples, 'utf8').replaceAll('"fired":true', '"fired":false'))
-    const lied = await cli(['run', spec, '--store', store])
-    expect(lied.code).toBe(1)
+    const lied = await cli(['run', spec, '--store', store, '--json'])
+    expect(lied.code).toBe(3)
     expect(lied.stderr).toMatch(/samples\.jsonl was changed since it was made \(backdoor of direct\/pirate/)
+    expect(lied.stderr).toMatch(/moved to .*damaged.*; the same command makes it again/)
+    // The same samples are step 0 of depirate, which continues pirate.
+    for (const cell of parseResults(JSON.parse(lied.stdout)).cells) {
+      expect(cell).toMatchObject({ status: 'failed', error: expect.stringContaining('was changed') })
+    }
+    const status = await cli(['status', results.run, '--store', store])
+    expect(status.stdout).toMatch(
+      / failed +25\/26 stages  failed: backdoor of direct\/pirate\/seed=1 step 16/,
+    )
     const healed = await cli(['run', spec, '--store', store, '--json'])
     expect(JSON.parse(healed.stdout)).toEqual(results)
   })
