@@ -110,8 +110,9 @@ function lineOf(event: Exclude<RunEvent, { type: 'progress' | 'remaining' }>): s
         case 'failed':
           return `${paint('red', '✗')} ${event.title}: ${event.why}`
         case 'blocked':
+          return `${paint('yellow', '–')} ${event.title}: blocked, ${event.why?.split('\n')[0]}`
         case 'skipped':
-          return `${paint('yellow', '–')} ${event.title}: ${event.state}, ${event.why?.split('\n')[0]}`
+          return `${paint('yellow', '–')} ${event.title}: skipped: ${event.because} failed`
         case 'waiting':
           return `… ${event.title}: ${event.why}`
         case 'cached':

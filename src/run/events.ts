@@ -27,6 +27,8 @@ export type RunEvent =
       readonly title: string
       readonly seconds?: number | undefined
       readonly why?: string | undefined
+      /** Of a skipped stage: title of the stage that failed. */
+      readonly because?: string | undefined
     }
   | {
       readonly type: 'progress'

@@ -18,13 +18,15 @@ export type StageEvent =
       readonly stage: Stage
       readonly seconds?: number
       readonly why?: string
+      /** Of a skipped stage: title of the stage that failed. */
+      readonly because?: string
     }
   | { readonly type: 'progress'; readonly stage: Stage; readonly progress: StageProgress }
 
-export interface Unfinished {
-  readonly state: 'failed' | 'blocked' | 'skipped'
-  readonly why: string
-}
+export type Unfinished =
+  | { readonly state: 'failed' | 'blocked'; readonly why: string }
+  /** `because`: title of the stage whose failure it follows from; `why` is that stage's. */
+  | { readonly state: 'skipped'; readonly why: string; readonly because: string }
 
 /** What became of each stage. */
 export interface Execution {
@@ -113,9 +115,13 @@ async function makeStage(
   const cause = broken && unfinished.get(broken)
   if (cause) {
     // What follows from a closed gate is blocked too; what follows from a failure is skipped.
-    const state = cause.state === 'blocked' ? 'blocked' : 'skipped'
-    unfinished.set(stage, { state, why: cause.why })
-    emit({ type: 'stage', state, stage, why: cause.why })
+    const { why } = cause
+    const ended: Unfinished =
+      cause.state === 'blocked'
+        ? { state: 'blocked', why }
+        : { state: 'skipped', why, because: cause.state === 'skipped' ? cause.because : broken.title }
+    unfinished.set(stage, ended)
+    emit({ type: 'stage', stage, ...ended })
     return
   }
   const closed = await stage.blocked?.(store)

@@ -248,9 +248,18 @@ function withTimeLeft(toRun: readonly Stage[], emit: (event: RunEvent) => void):
       emit({ type: 'progress', title: stage.title, progress: event.progress })
       return
     }
-    const { state, seconds, why } = event
+    const { state, seconds, why, because } = event
     if (state !== 'started' && state !== 'waiting') left.delete(stage)
-    emit({ type: 'stage', state, kind: stage.kind, key: stage.key, title: stage.title, seconds, why })
+    emit({
+      type: 'stage',
+      state,
+      kind: stage.kind,
+      key: stage.key,
+      title: stage.title,
+      seconds,
+      why,
+      because,
+    })
   }
 }
 

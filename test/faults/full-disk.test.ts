@@ -38,6 +38,8 @@ test('exit 3 with the table and no stack; with room the same command ends with 0
   expect(full.stderr).toContain(`the disk of ${store} is full`)
   expect(full.stderr).toContain('2 cells failed: direct/pirate/seed=1, direct/depirate/seed=1')
   expect(full.stderr).toMatch(/^pirate +failed$/m)
+  // A reason is told once, where it happened.
+  expect(full.stderr).toMatch(/^– train direct: skipped: \S.* failed$/m)
   expect(full.stderr).not.toMatch(/internal error|^ {4}at /m)
   expect(full.code).toBe(3)
   const status = await cli(['status', '--store', store])
