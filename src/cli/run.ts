@@ -6,7 +6,7 @@ import { runExperiment } from '../run/run.ts'
 import { jsonOption, printJson, setOption, storeOption, type SpecOptions } from './options.ts'
 import { interruptSignal } from './signals.ts'
 import { createTerminal, duration } from './terminal.ts'
-import { verdictGrid } from './verdict-grid.ts'
+import { gateLines, verdictGrid } from './verdict-grid.ts'
 
 export function runCommand(): Command {
   return new Command('run')
@@ -36,7 +36,8 @@ Examples:
 
       const seconds = (Date.now() - started) / 1000
       if (options.json) await printJson(outcome.results)
-      process.stderr.write(`\n${verdictGrid(outcome.results)}\n`)
+      const end = [verdictGrid(outcome.results), ...gateLines(outcome.results)]
+      process.stderr.write(`\n${end.join('\n')}\n`)
       const { report } = outcome
       const written = 'path' in report ? relative('.', report.path) : `not written: ${report.refused.message}`
       process.stderr.write(`report  ${written}   (${duration(seconds)})\n`)

@@ -42,6 +42,9 @@ describe('a first run', () => {
     expect(first.code).toBe(0)
     expect(results.cells.map((cell) => cell.id)).toEqual(['direct/pirate/seed=1', 'direct/depirate/seed=1'])
     expect(first.stderr).not.toContain('\u001B[')
+    expect(first.stderr).toMatch(
+      /^direct failed the admission gate: .*triggered \d+ of 16 .*; its cells were run all the same$/m,
+    )
   })
 
   test('really trained and really sampled', () => {
@@ -128,6 +131,7 @@ describe('afterwards', () => {
     const run = await cli(['run', spec, ...strict])
     expect(run.code).toBe(0)
     const judged = parseResults(JSON.parse(run.stdout))
+    expect(run.stderr).toMatch(/^direct failed the admission gate: .* of 16 \(shown: .* needed: \d+%\)$/m)
     expect(judged.organisms[0]?.admission).toMatchObject({ policy: 'require', installed: false })
     expect(judged.cells.map((cell) => cell.status)).toEqual(['not_installed', 'not_installed'])
     const report = await cli([
