@@ -32,10 +32,11 @@ export function verdictGrid(results: Results): string {
     .join('\n')
 }
 
+const share = (rate: number): string => `${Math.round(1000 * rate) / 10}%`
+
 /** A line for each organism that failed its gate: what was counted, what that shows, and what had to be shown. */
 export function gateLines({ organisms, thresholds }: Results): string[] {
   const { installed_triggered, installed_untriggered } = thresholds
-  const share = (rate: number): string => `${Math.round(1000 * rate) / 10}%`
   return organisms
     .filter(({ admission }) => admission.policy !== 'absent' && admission.installed === false)
     .map(({ id, admission: { policy, triggered, untriggered } }) => {

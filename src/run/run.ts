@@ -11,7 +11,6 @@ import { loadExperiment, parseExperiment } from '../spec/load.ts'
 import { openStore, type Store } from '../store/artifacts.ts'
 import { canonicalJson } from '../store/canonical.ts'
 import { waitForLock, type Lock } from '../store/lock.ts'
-import { refusalOf } from '../store/refusal.ts'
 import { assembleResults } from './results/assemble.ts'
 import { settleResults } from './results/settle.ts'
 import { changeExplainer } from './changes.ts'
@@ -25,7 +24,7 @@ import { makePlan, type Plan } from './plan/plan.ts'
 import { leaseFile, readRecord, runFolder, writeRecord, type RunRecord } from './records.ts'
 import { modelsOf } from './model-name.ts'
 import { missingArtifacts, type Stage, type StageKind } from './stage.ts'
-import { writeRunReport } from './write-report.ts'
+import { reportOrRefusal, writeRunReport, type WrittenReport } from './write-report.ts'
 
 export interface RunRequest {
   readonly spec: string
@@ -36,8 +35,7 @@ export interface RunRequest {
 export interface RunOutcome {
   readonly run: string
   readonly results: Results
-  /** Path of report.html, or why the disk did not take it. */
-  readonly report: { readonly path: string } | { readonly refused: LabError }
+  readonly report: WrittenReport
   /** Ids of the cells that failed. */
   readonly failed: readonly string[]
 }
@@ -92,7 +90,12 @@ export async function runExperiment(
         { store, experiment, plan, execution, run: record.id },
         ({ kind, key, title }, why) => emit({ type: 'stage', state: 'failed', kind, key, title, why }),
       )
-      const report = await reportOrRefusal({ store, plan, results, run: record.id })
+      const report = await reportOrRefusal({
+        store,
+        plan,
+        results,
+        folder: join(runFolder(request.store, record.id), 'report'),
+      })
       if ('path' in report) log.keep({ type: 'end' })
       return { run: record.id, results, report, failed: failedCells(results) }
     } catch (error) {
@@ -260,27 +263,6 @@ function withTimeLeft(toRun: readonly Stage[], emit: (event: RunEvent) => void):
       why,
       because,
     })
-  }
-}
-
-async function reportOrRefusal({
-  store,
-  plan,
-  results,
-  run,
-}: {
-  readonly store: Store
-  readonly plan: Plan
-  readonly results: Results
-  readonly run: string
-}): Promise<RunOutcome['report']> {
-  const folder = join(runFolder(store.root, run), 'report')
-  try {
-    return { path: await writeRunReport({ store, plan, results, folder }) }
-  } catch (error) {
-    const refused = refusalOf(error, folder)
-    if (refused === null) throw error
-    return { refused }
   }
 }
 
