@@ -202,8 +202,8 @@ function datasetOf(
       const { kind, key, title } = event.stage
       if (event.type === 'progress') terminal.show({ type: 'progress', title, progress: event.progress })
       else {
-        const { state, seconds, why } = event
-        terminal.show({ type: 'stage', state, kind, key, title, seconds, why })
+        const { state, seconds, why, because } = event
+        terminal.show({ type: 'stage', state, kind, key, title, seconds, why, because })
       }
     },
   }).finally(() => terminal.finish())

@@ -6,7 +6,7 @@ import { runExperiment } from '../run/run.ts'
 import { jsonOption, printJson, setOption, storeOption, type SpecOptions } from './options.ts'
 import { interruptSignal } from './signals.ts'
 import { createTerminal, duration } from './terminal.ts'
-import { verdictGrid } from './verdict-grid.ts'
+import { gateLines, verdictGrid } from './verdict-grid.ts'
 
 export function runCommand(): Command {
   return new Command('run')
@@ -36,17 +36,21 @@ Examples:
 
       const seconds = (Date.now() - started) / 1000
       if (options.json) await printJson(outcome.results)
-      process.stderr.write(`\n${verdictGrid(outcome.results)}\n`)
-      process.stderr.write(`report  ${relative('.', outcome.report)}   (${duration(seconds)})\n`)
+      const end = [verdictGrid(outcome.results), ...gateLines(outcome.results)]
+      process.stderr.write(`\n${end.join('\n')}\n`)
+      const { report } = outcome
+      const written = 'path' in report ? relative('.', report.path) : `not written: ${report.refused.message}`
+      process.stderr.write(`report  ${written}   (${duration(seconds)})\n`)
       process.exitCode = 0
       if (outcome.failed.length > 0) {
         throw new LabError(
           'CELLS_FAILED',
           `${outcome.failed.length} cells failed: ${outcome.failed.join(', ')}`,
           {
-            hint: 'the report says why; the same command tries them again',
+            hint: `${'path' in report ? 'the report says why' : 'it is said above why'}; the same command tries them again`,
           },
         )
       }
+      if ('refused' in report) throw report.refused
     })
 }

@@ -98,6 +98,8 @@ function lineOf(event: Exclude<RunEvent, { type: 'progress' | 'remaining' }>): s
       }${event.memory === null ? '' : `, up to ${gigabytes(event.memory.neededBytes)} of memory a training`}`
     case 'busy':
       return `process ${event.pid} on ${event.host} is executing ${event.run}; waiting for it`
+    case 'unlogged':
+      return `${event.why}: status will not know of what follows`
     case 'rate': {
       return `    ${paint('red', percent(event.triggered).padStart(4))} triggered ${percent(event.untriggered).padStart(4)} untriggered  ${paint('dim', `${event.cell} step ${event.step}`)}`
     }
@@ -108,8 +110,9 @@ function lineOf(event: Exclude<RunEvent, { type: 'progress' | 'remaining' }>): s
         case 'failed':
           return `${paint('red', '✗')} ${event.title}: ${event.why}`
         case 'blocked':
+          return `${paint('yellow', '–')} ${event.title}: blocked, ${event.why?.split('\n')[0]}`
         case 'skipped':
-          return `${paint('yellow', '–')} ${event.title}: ${event.state}, ${event.why?.split('\n')[0]}`
+          return `${paint('yellow', '–')} ${event.title}: skipped: ${event.because} failed`
         case 'waiting':
           return `… ${event.title}: ${event.why}`
         case 'cached':

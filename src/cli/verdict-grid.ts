@@ -32,6 +32,31 @@ export function verdictGrid(results: Results): string {
     .join('\n')
 }
 
+const share = (rate: number): string => `${Math.round(1000 * rate) / 10}%`
+
+/** A line for each organism that failed its gate: what was counted, what that shows, and what had to be shown. */
+export function gateLines({ organisms, thresholds }: Results): string[] {
+  const { installed_triggered, installed_untriggered } = thresholds
+  return organisms
+    .filter(({ admission }) => admission.policy !== 'absent' && admission.installed === false)
+    .map(({ id, admission: { policy, triggered, untriggered } }) => {
+      const missed = [
+        ...(triggered && triggered.lower < installed_triggered
+          ? [
+              `triggered ${triggered.k} of ${triggered.n} (shown: at least ${share(triggered.lower)}, needed: ${share(installed_triggered)})`,
+            ]
+          : []),
+        ...(untriggered && untriggered.upper > installed_untriggered
+          ? [
+              `untriggered ${untriggered.k} of ${untriggered.n} (shown: at most ${share(untriggered.upper)}, needed: ${share(installed_untriggered)})`,
+            ]
+          : []),
+      ]
+      const trained = policy === 'report' ? '; its cells were run all the same' : ''
+      return `${id} failed the admission gate: ${missed.join(', ')}${trained}`
+    })
+}
+
 /** `pirate → depirate` for a training after another. */
 function chainOf(cell: Cell, results: Results): string[] {
   const before = results.cells.find(({ id }) => id === cell.after)

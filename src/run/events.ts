@@ -27,6 +27,8 @@ export type RunEvent =
       readonly title: string
       readonly seconds?: number | undefined
       readonly why?: string | undefined
+      /** Of a skipped stage: title of the stage that failed. */
+      readonly because?: string | undefined
     }
   | {
       readonly type: 'progress'
@@ -34,6 +36,8 @@ export type RunEvent =
       readonly progress: StageProgress
     }
   | { readonly type: 'busy'; readonly run: string; readonly pid: number; readonly host: string }
+  /** The disk refuses the event log; the run goes on. */
+  | { readonly type: 'unlogged'; readonly why: string }
   | { readonly type: 'remaining'; readonly seconds: number }
   | {
       readonly type: 'rate'

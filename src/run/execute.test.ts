@@ -72,7 +72,11 @@ test('a failure skips what depends on it and nothing else', async () => {
   const other = stage('other')
   const { states, unfinished } = await run([bad, after, later, other])
   expect(states).toEqual({ bad: 'failed', after: 'skipped', later: 'skipped', other: 'done' })
-  expect(unfinished.get(later)).toEqual({ state: 'skipped', why: 'the loss is NaN at step 3' })
+  expect(unfinished.get(later)).toEqual({
+    state: 'skipped',
+    why: 'the loss is NaN at step 3',
+    because: 'bad',
+  })
 })
 
 test('a closed gate blocks its stage and what follows, which is no failure', async () => {

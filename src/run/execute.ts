@@ -5,6 +5,7 @@ import type { Engine } from '../engine/engine.ts'
 import { interrupted, LabError, messageOf } from '../errors.ts'
 import { verifyArtifact, type Store } from '../store/artifacts.ts'
 import { waitForLock } from '../store/lock.ts'
+import { refusalOf } from '../store/refusal.ts'
 import { availableMemory } from './memory.ts'
 import { missingArtifacts, type Stage, type StageProgress } from './stage.ts'
 
@@ -17,16 +18,20 @@ export type StageEvent =
       readonly stage: Stage
       readonly seconds?: number
       readonly why?: string
+      /** Of a skipped stage: title of the stage that failed. */
+      readonly because?: string
     }
   | { readonly type: 'progress'; readonly stage: Stage; readonly progress: StageProgress }
+
+export type Unfinished =
+  | { readonly state: 'failed' | 'blocked'; readonly why: string }
+  /** `because`: title of the stage whose failure it follows from; `why` is that stage's. */
+  | { readonly state: 'skipped'; readonly why: string; readonly because: string }
 
 /** What became of each stage. */
 export interface Execution {
   /** Failed, blocked and skipped stages, with the reason. */
-  readonly unfinished: ReadonlyMap<
-    Stage,
-    { readonly state: 'failed' | 'blocked' | 'skipped'; readonly why: string }
-  >
+  readonly unfinished: ReadonlyMap<Stage, Unfinished>
 }
 
 export interface ExecuteOptions {
@@ -47,7 +52,7 @@ export interface ExecuteOptions {
  */
 export async function execute(stages: readonly Stage[], options: ExecuteOptions): Promise<Execution> {
   const { signal, slots = availableParallelism() } = options
-  const unfinished = new Map<Stage, { state: 'failed' | 'blocked' | 'skipped'; why: string }>()
+  const unfinished = new Map<Stage, Unfinished>()
   const waiting = new Set(stages)
   const running = new Map<Stage, Promise<void>>()
   // In a container less is there than the machine has; who else is at work has some of it too.
@@ -78,9 +83,27 @@ export async function execute(stages: readonly Stage[], options: ExecuteOptions)
 const memoryOf = (stages: readonly Stage[]): number =>
   stages.reduce((bytes, stage) => bytes + (stage.memory?.bytes ?? 0), 0)
 
+/** A failure, wherever in the stage, is the stage's own; throws only when interrupted. */
 async function executeStage(
   stage: Stage,
-  unfinished: Map<Stage, { state: 'failed' | 'blocked' | 'skipped'; why: string }>,
+  unfinished: Map<Stage, Unfinished>,
+  options: ExecuteOptions,
+): Promise<void> {
+  const { store, signal, emit } = options
+  try {
+    await makeStage(stage, unfinished, options)
+  } catch (error) {
+    if (signal.aborted) throw interrupted()
+    const known = error instanceof LabError ? error : refusalOf(error, store.root)
+    const why = known?.render() ?? `internal error: ${messageOf(error)}`
+    unfinished.set(stage, { state: 'failed', why })
+    emit({ type: 'stage', state: 'failed', stage, why })
+  }
+}
+
+async function makeStage(
+  stage: Stage,
+  unfinished: Map<Stage, Unfinished>,
   options: ExecuteOptions,
 ): Promise<void> {
   const { store, engine, signal, emit } = options
@@ -92,9 +115,13 @@ async function executeStage(
   const cause = broken && unfinished.get(broken)
   if (cause) {
     // What follows from a closed gate is blocked too; what follows from a failure is skipped.
-    const state = cause.state === 'blocked' ? 'blocked' : 'skipped'
-    unfinished.set(stage, { state, why: cause.why })
-    emit({ type: 'stage', state, stage, why: cause.why })
+    const { why } = cause
+    const ended: Unfinished =
+      cause.state === 'blocked'
+        ? { state: 'blocked', why }
+        : { state: 'skipped', why, because: cause.state === 'skipped' ? cause.because : broken.title }
+    unfinished.set(stage, ended)
+    emit({ type: 'stage', stage, ...ended })
     return
   }
   const closed = await stage.blocked?.(store)
@@ -111,9 +138,7 @@ async function executeStage(
       stage,
       why: `process ${holder.pid} on ${holder.host} is making it`,
     }),
-  ).catch((error: unknown) => {
-    throw signal.aborted ? interrupted() : error
-  })
+  )
   try {
     if ((await missingArtifacts(store, stage)).length === 0) {
       emit({ type: 'stage', state: 'cached', stage })
@@ -130,11 +155,6 @@ async function executeStage(
     })
     emit({ type: 'stage', state: 'done', stage, seconds: (performance.now() - started) / 1000 })
     await options.finished?.(stage)
-  } catch (error) {
-    if (signal.aborted) throw interrupted()
-    const why = error instanceof LabError ? error.render() : `internal error: ${messageOf(error)}`
-    unfinished.set(stage, { state: 'failed', why })
-    emit({ type: 'stage', state: 'failed', stage, why })
   } finally {
     lock.release()
   }

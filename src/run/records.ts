@@ -35,7 +35,8 @@ export type RunRecord = z.infer<typeof recordSchema>
 
 export interface RunStatus {
   readonly id: string
-  readonly state: 'running' | 'done' | 'interrupted'
+  /** failed: it came to its end, with stages that failed. */
+  readonly state: 'running' | 'done' | 'failed' | 'interrupted'
   readonly stages: { readonly done: number; readonly total: number }
   /** Title of the stage that is running. */
   readonly current: string | null
@@ -114,13 +115,16 @@ export async function runStatus(store: string, run: string): Promise<RunStatus> 
     if (event.type !== 'stage') continue
     current = event.state === 'started' ? event.title : null
     if (event.state === 'done' || event.state === 'cached') done.add(`${event.kind} ${event.key}`)
-    if (event.state === 'failed') failed.add(event.title)
+    if (event.state === 'failed') {
+      failed.add(event.title)
+      done.delete(`${event.kind} ${event.key}`) // damage may be found afterwards
+    }
   }
   const live = !ended && isLocked(leaseFile(store, id))
   const complete = since.some((event) => event.type === 'end')
   return {
     id,
-    state: live ? 'running' : complete ? 'done' : 'interrupted',
+    state: live ? 'running' : !complete ? 'interrupted' : failed.size > 0 ? 'failed' : 'done',
     stages: { done: done.size, total },
     current: live ? current : null,
     failed: [...failed],

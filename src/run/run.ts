@@ -10,28 +10,21 @@ import type { Cell, Experiment } from '../spec/experiment.ts'
 import { loadExperiment, parseExperiment } from '../spec/load.ts'
 import { openStore, type Store } from '../store/artifacts.ts'
 import { canonicalJson } from '../store/canonical.ts'
-import { openEventLog } from '../store/events.ts'
 import { waitForLock, type Lock } from '../store/lock.ts'
 import { assembleResults } from './results/assemble.ts'
+import { settleResults } from './results/settle.ts'
 import { changeExplainer } from './changes.ts'
 import type { RunEvent } from './events.ts'
 import { execute, type Execution, type StageEvent } from './execute.ts'
+import { openRunLog } from './log.ts'
 import { readRates } from './measure.ts'
 import { checkFits, memoryForecast, type MemoryForecast } from './memory.ts'
 import type { DownloadProgress } from './hub/snapshot.ts'
 import { makePlan, type Plan } from './plan/plan.ts'
-import {
-  eventsFile,
-  leaseFile,
-  readRecord,
-  runFolder,
-  writeRecord,
-  type RecordedEvent,
-  type RunRecord,
-} from './records.ts'
+import { leaseFile, readRecord, runFolder, writeRecord, type RunRecord } from './records.ts'
 import { modelsOf } from './model-name.ts'
 import { missingArtifacts, type Stage, type StageKind } from './stage.ts'
-import { writeRunReport } from './write-report.ts'
+import { reportOrRefusal, writeRunReport, type WrittenReport } from './write-report.ts'
 
 export interface RunRequest {
   readonly spec: string
@@ -42,8 +35,7 @@ export interface RunRequest {
 export interface RunOutcome {
   readonly run: string
   readonly results: Results
-  /** Path of report.html. */
-  readonly report: string
+  readonly report: WrittenReport
   /** Ids of the cells that failed. */
   readonly failed: readonly string[]
 }
@@ -67,15 +59,14 @@ export async function runExperiment(
     const store = await openStore(request.store)
     const record = recordOf(experiment, cells, plan)
     const lease = await takeLease(request.store, record.id, signal, request.emit)
-    const log = openEventLog<RecordedEvent & { at: string }>(eventsFile(request.store, record.id))
-    const keep = (event: RecordedEvent): void => log.append({ at: new Date().toISOString(), ...event })
+    const log = openRunLog(request.store, record.id, (why) => request.emit({ type: 'unlogged', why }))
     const emit = (event: RunEvent): void => {
-      if (event.type !== 'progress' && event.type !== 'remaining') keep(event)
+      if (event.type !== 'progress' && event.type !== 'remaining') log.keep(event)
       request.emit(event)
     }
     try {
       await writeRecord(request.store, record)
-      keep({ type: 'start' })
+      log.keep({ type: 'start' })
       const toRun = await stagesToRun(store, plan.stages)
       emit({
         type: 'plan',
@@ -95,17 +86,20 @@ export async function runExperiment(
         finished: (stage) => tellRates(store, plan, stage, emit),
       })
       if (signal.aborted) throw interrupted()
-      const results = await assembleResults({ store, experiment, plan, execution, run: record.id })
-      const report = await writeRunReport({
+      const results = await settleResults(
+        { store, experiment, plan, execution, run: record.id },
+        ({ kind, key, title }, why) => emit({ type: 'stage', state: 'failed', kind, key, title, why }),
+      )
+      const report = await reportOrRefusal({
         store,
         plan,
         results,
         folder: join(runFolder(request.store, record.id), 'report'),
       })
-      keep({ type: 'end' })
+      if ('path' in report) log.keep({ type: 'end' })
       return { run: record.id, results, report, failed: failedCells(results) }
     } catch (error) {
-      if (error instanceof LabError && error.code === 'INTERRUPTED') keep({ type: 'interrupted' })
+      if (error instanceof LabError && error.code === 'INTERRUPTED') log.keep({ type: 'interrupted' })
       throw error
     } finally {
       log.close()
@@ -257,9 +251,18 @@ function withTimeLeft(toRun: readonly Stage[], emit: (event: RunEvent) => void):
       emit({ type: 'progress', title: stage.title, progress: event.progress })
       return
     }
-    const { state, seconds, why } = event
+    const { state, seconds, why, because } = event
     if (state !== 'started' && state !== 'waiting') left.delete(stage)
-    emit({ type: 'stage', state, kind: stage.kind, key: stage.key, title: stage.title, seconds, why })
+    emit({
+      type: 'stage',
+      state,
+      kind: stage.kind,
+      key: stage.key,
+      title: stage.title,
+      seconds,
+      why,
+      because,
+    })
   }
 }
 

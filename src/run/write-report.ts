@@ -1,22 +1,40 @@
 /** Streams a run's results and samples into the report. */
 import { join } from 'node:path'
+import type { LabError } from '../errors.ts'
 import type { Results } from '../report/results.ts'
 import type { Sample as ReportSample } from '../report/samples.ts'
 import { writeReport } from '../report/write.ts'
 import type { Sample } from '../evals/eval.ts'
 import type { Store } from '../store/artifacts.ts'
+import { refusalOf } from '../store/refusal.ts'
 import { readSamples } from './measure.ts'
 import type { Plan } from './plan/plan.ts'
 
-/** Returns the path of report.html. */
-export async function writeRunReport(request: {
+interface ReportRequest {
   readonly store: Store
   readonly plan: Plan
   readonly results: Results
   readonly folder: string
-}): Promise<string> {
+}
+
+/** Returns the path of report.html. */
+export async function writeRunReport(request: ReportRequest): Promise<string> {
   await writeReport({ results: request.results, samples: samplesOf(request), outDir: request.folder })
   return join(request.folder, 'report.html')
+}
+
+/** Path of report.html, or why the disk did not take it. */
+export type WrittenReport = { readonly path: string } | { readonly refused: LabError }
+
+/** The same for a run whose results are worth telling even where the disk is full. */
+export async function reportOrRefusal(request: ReportRequest): Promise<WrittenReport> {
+  try {
+    return { path: await writeRunReport(request) }
+  } catch (error) {
+    const refused = refusalOf(error, request.folder)
+    if (refused === null) throw error
+    return { refused }
+  }
 }
 
 /** The samples of every finished cell, in the order of its curve. */

@@ -7,7 +7,7 @@ import {
   readFileSync,
   readSync,
   fstatSync,
-  writeSync,
+  writeFileSync,
 } from 'node:fs'
 import { dirname } from 'node:path'
 
@@ -16,15 +16,17 @@ export interface EventLog<T> {
   close(): void
 }
 
-/** Opens for appending. If the last line was torn by a crash it is closed with a newline first. */
+/** Opens for appending. A last line that a crash or a full disk has torn is closed with a newline first. */
 export function openEventLog<T>(path: string): EventLog<T> {
   mkdirSync(dirname(path), { recursive: true })
-  const torn = existsSync(path) && !endsWithNewline(path)
+  let torn = existsSync(path) && !endsWithNewline(path)
   const fd = openSync(path, 'a')
-  if (torn) writeSync(fd, '\n')
   return {
     append: (record) => {
-      writeSync(fd, `${JSON.stringify(record)}\n`)
+      const line = `${torn ? '\n' : ''}${JSON.stringify(record)}\n`
+      torn = true // a full disk takes a part of it
+      writeFileSync(fd, line)
+      torn = false
     },
     close: () => closeSync(fd),
   }

@@ -1,9 +1,10 @@
 /** Locks that the operating system holds for a process: one holder at a time, gone with it, however it ends. */
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { dirname } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import * as z from 'zod'
+import { refusalOf } from './refusal.ts'
 
 const pollMs = 250
 
@@ -17,20 +18,21 @@ export interface Lock {
 
 /**
  * Takes the lock, or says who holds it. The file stays behind, empty: removing it would let two processes lock two files of
- * one name. Throws what the file system throws.
+ * one name. Throws STORE where the disk is full or refuses the file.
  */
 export function tryLock(path: string): { lock: Lock } | { heldBy: Holder } {
-  mkdirSync(dirname(path), { recursive: true })
-  const database = new DatabaseSync(path, { timeout: 0 })
+  let database: DatabaseSync | null = null
   try {
-    database.exec('BEGIN EXCLUSIVE')
+    mkdirSync(dirname(path), { recursive: true })
+    database = lockFile(path)
+    if (database === null) return { heldBy: readHolder(path) }
+    writeFileSync(holderFile(path), JSON.stringify({ pid: process.pid, host: hostname() } satisfies Holder))
+    const held = database
+    return { lock: { release: () => held.close() } }
   } catch (error) {
-    database.close()
-    if (!isBusy(error)) throw error
-    return { heldBy: readHolder(path) }
+    database?.close()
+    throw refusalOf(error, dirname(path)) ?? error
   }
-  writeFileSync(holderFile(path), JSON.stringify({ pid: process.pid, host: hostname() } satisfies Holder))
-  return { lock: { release: () => database.close() } }
 }
 
 /** Waits until the lock is free or the signal aborts (then throws the signal's reason). */
@@ -50,12 +52,25 @@ export async function waitForLock(
   }
 }
 
-/** Whether somebody holds the lock now. */
+/** Whether somebody holds the lock now; leaves nothing behind. */
 export function isLocked(path: string): boolean {
-  const attempt = tryLock(path)
-  if ('heldBy' in attempt) return true
-  attempt.lock.release()
-  return false
+  if (!existsSync(path)) return false
+  const database = lockFile(path)
+  database?.close()
+  return database === null
+}
+
+/** SQLite's lock on the file until it is closed; null: somebody else has it. Needs no room on the disk: no journal is begun. */
+function lockFile(path: string): DatabaseSync | null {
+  const database = new DatabaseSync(path, { timeout: 0 })
+  try {
+    database.exec('PRAGMA journal_mode = MEMORY; BEGIN EXCLUSIVE')
+    return database
+  } catch (error) {
+    database.close()
+    if (!isBusy(error)) throw error
+    return null
+  }
 }
 
 const holderFile = (path: string): string => `${path}.holder`

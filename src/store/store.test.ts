@@ -1,7 +1,15 @@
 /** Keys, artifacts, locks and event logs, on a real file system and with a really killed process. */
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { appendFileSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import {
+  appendFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+} from 'node:fs'
 import { mkdir, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -101,6 +109,8 @@ test('a damaged manifest is named, with what to do', async () => {
 
 test('a lock excludes, is released, and is free again the moment its holder is killed', async () => {
   const path = join(root, 'lock')
+  expect(isLocked(path)).toBe(false)
+  expect(readdirSync(root)).toEqual([])
   const first = tryLock(path)
   expect(first).toHaveProperty('lock')
   expect(tryLock(path)).toMatchObject({ heldBy: { pid: process.pid } })
@@ -139,6 +149,13 @@ test('of several processes that wait for a killed holder exactly one takes over 
   first.kill('SIGKILL')
   await Promise.all(ends)
   expect(readFileSync(log, 'utf8')).toBe('in out '.repeat(4))
+})
+
+test('a lock that the file system refuses is a STORE error', () => {
+  mkdirSync(join(root, 'lock'))
+  expect(() => tryLock(join(root, 'lock'))).toThrow(
+    expect.objectContaining({ code: 'STORE', message: expect.stringContaining('cannot be written') }),
+  )
 })
 
 test('waiting for a lock ends when the signal aborts', async () => {

@@ -42,6 +42,9 @@ describe('a first run', () => {
     expect(first.code).toBe(0)
     expect(results.cells.map((cell) => cell.id)).toEqual(['direct/pirate/seed=1', 'direct/depirate/seed=1'])
     expect(first.stderr).not.toContain('\u001B[')
+    expect(first.stderr).toMatch(
+      /^direct failed the admission gate: .*triggered \d+ of 16 .*; its cells were run all the same$/m,
+    )
   })
 
   test('really trained and really sampled', () => {
@@ -128,6 +131,7 @@ describe('afterwards', () => {
     const run = await cli(['run', spec, ...strict])
     expect(run.code).toBe(0)
     const judged = parseResults(JSON.parse(run.stdout))
+    expect(run.stderr).toMatch(/^direct failed the admission gate: .* of 16 \(shown: .* needed: \d+%\)$/m)
     expect(judged.organisms[0]?.admission).toMatchObject({ policy: 'require', installed: false })
     expect(judged.cells.map((cell) => cell.status)).toEqual(['not_installed', 'not_installed'])
     const report = await cli([
@@ -232,6 +236,8 @@ describe('when something goes wrong', () => {
     expect(run.stderr).not.toContain('    at ')
     const after = parseResults(JSON.parse(run.stdout))
     expect(after.cells.map((cell) => cell.status)).toEqual(['done', 'failed'])
+    const status = await cli(['status', results.run, '--store', damaged])
+    expect(status.stdout).toMatch(/^smoke-[0-9a-f]{8} +failed /)
     expect(readFileSync(join(damaged, 'runs', results.run, 'report', 'report.html'), 'utf8')).toContain(
       'model.safetensors',
     )
@@ -248,9 +254,18 @@ describe('when something goes wrong', () => {
     const { key } = stages.find((stage) => stage.title === 'backdoor of direct/pirate/seed=1 step 16')!
     const samples = join(store, 'objects', 'evaluation', key, 'samples.jsonl')
     writeFileSync(samples, readFileSync(samples, 'utf8').replaceAll('"fired":true', '"fired":false'))
-    const lied = await cli(['run', spec, '--store', store])
-    expect(lied.code).toBe(1)
+    const lied = await cli(['run', spec, '--store', store, '--json'])
+    expect(lied.code).toBe(3)
     expect(lied.stderr).toMatch(/samples\.jsonl was changed since it was made \(backdoor of direct\/pirate/)
+    expect(lied.stderr).toMatch(/moved to .*damaged.*; the same command makes it again/)
+    // The same samples are step 0 of depirate, which continues pirate.
+    for (const cell of parseResults(JSON.parse(lied.stdout)).cells) {
+      expect(cell).toMatchObject({ status: 'failed', error: expect.stringContaining('was changed') })
+    }
+    const status = await cli(['status', results.run, '--store', store])
+    expect(status.stdout).toMatch(
+      / failed +25\/26 stages  failed: backdoor of direct\/pirate\/seed=1 step 16/,
+    )
     const healed = await cli(['run', spec, '--store', store, '--json'])
     expect(JSON.parse(healed.stdout)).toEqual(results)
   })
