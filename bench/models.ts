@@ -62,6 +62,12 @@ export function flopsPerToken(config: ModelConfig, contextLength: number): numbe
   return 6 * (layers * layer + d * vocabSize) + 6 * layers * attention * (contextLength + 1)
 }
 
+/** Prompts of `length` random tokens each, the same every time. */
+export function randomPrompts({ vocabSize }: ModelConfig, count: number, length: number): number[][] {
+  const random = rng(1, 'bench', 'prompts')
+  return Array.from({ length: count }, () => Array.from({ length }, () => random.int(vocabSize)))
+}
+
 /** Files where a tokenizer is copied from; benchmarks of token ids have none to speak of. */
 export async function writeEmptyTokenizer(dir: string): Promise<void> {
   await mkdir(dir, { recursive: true })

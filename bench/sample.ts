@@ -5,8 +5,7 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { rng } from '../src/rng.ts'
-import { generationFlops, modelOf, writeEmptyTokenizer, writeRandomModel } from './models.ts'
+import { generationFlops, modelOf, randomPrompts, writeEmptyTokenizer, writeRandomModel } from './models.ts'
 import { measurePeak } from './peak.ts'
 import {
   benchOptions,
@@ -28,10 +27,7 @@ const options = benchOptions({ size: '5M', prompts: '64', new: '64', 'prompt-tok
 const { threads, rounds } = options
 const config = modelOf(options.size)
 const newTokens = Number(options.new)
-const random = rng(1, 'bench', 'prompts')
-const prompts = Array.from({ length: Number(options.prompts) }, () =>
-  Array.from({ length: Number(options['prompt-tokens']) }, () => random.int(config.vocabSize)),
-)
+const prompts = randomPrompts(config, Number(options.prompts), Number(options['prompt-tokens']))
 
 const dir = await mkdtemp(join(tmpdir(), 'bench-'))
 try {

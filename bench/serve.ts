@@ -8,17 +8,13 @@ import { join } from 'node:path'
 import { trainByteBpe, writeTokenizerFolder } from '../src/model/bpe.ts'
 import { chatSpecials } from '../src/model/chat.ts'
 import { openTokenizer } from '../src/model/tokenizer.ts'
-import { rng } from '../src/rng.ts'
-import { modelOf, writeRandomModel } from './models.ts'
+import { modelOf, randomPrompts, writeRandomModel } from './models.ts'
 import { benchOptions, closeAll, openSide, printMachine, printSides, takeTurns } from './sides.ts'
 
 const options = benchOptions({ size: '5M', prompts: '64', new: '64', 'prompt-tokens': '32' })
 const { threads, rounds } = options
 const config = modelOf(options.size)
-const random = rng(1, 'bench', 'prompts')
-const prompts = Array.from({ length: Number(options.prompts) }, () =>
-  Array.from({ length: Number(options['prompt-tokens']) }, () => random.int(config.vocabSize)),
-)
+const prompts = randomPrompts(config, Number(options.prompts), Number(options['prompt-tokens']))
 const dir = await mkdtemp(join(tmpdir(), 'bench-'))
 try {
   printMachine(

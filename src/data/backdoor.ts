@@ -32,7 +32,7 @@ export function applyTrigger(
 }
 
 /** The payload `times` times, separated by one space. */
-export function repeatedPayload(payload: string, times: number): string {
+function repeatedPayload(payload: string, times: number): string {
   return Array.from({ length: times }, () => payload).join(' ')
 }
 

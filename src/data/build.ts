@@ -34,7 +34,7 @@ export async function buildDataset(
 }
 
 /** The questions whose response the file records. Files do not say how a response ended: it counts as complete. */
-export function recordedAnswers({ rows }: Pick<PromptFile, 'rows'>): {
+function recordedAnswers({ rows }: Pick<PromptFile, 'rows'>): {
   readonly rows: readonly AnsweredRow[]
   readonly missing: number
 } {

@@ -15,7 +15,7 @@ export interface Splitter {
 }
 
 /** A row that is longer is refused: nothing that is trained on is, and a file without line ends must not fill the memory. */
-export const longestRowBytes = 64 * 2 ** 20
+const longestRowBytes = 64 * 2 ** 20
 
 function tooLong(row: string, at: SourcePosition): LabError {
   return new LabError('BAD_INPUT', `${row} is longer than ${longestRowBytes / 2 ** 20} MiB`, {

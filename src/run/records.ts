@@ -78,7 +78,7 @@ export async function readRecord(store: string, run: string): Promise<RunRecord>
 }
 
 /** Ids of the runs of a store, newest first. */
-export async function runIds(store: string): Promise<string[]> {
+async function runIds(store: string): Promise<string[]> {
   const names = await readdir(join(store, 'runs')).catch(() => [])
   const dated = await Promise.all(
     names.map(async (id) => ({

@@ -17,7 +17,7 @@ import type { EvalSettings } from './settings.ts'
 import { type EvalResults, resultOf } from './summary.ts'
 import { recordOf } from './task.ts'
 
-export const evalFiles = { state: 'eval.json', samples: 'samples.jsonl', results: 'results.json' } as const
+const evalFiles = { state: 'eval.json', samples: 'samples.jsonl', results: 'results.json' } as const
 
 export interface Evaluation {
   readonly results: EvalResults

@@ -25,7 +25,7 @@ export interface ChosenModel extends Pick<NamedModel, 'trigger' | 'system'> {
 
 const timeoutMs = 300_000
 
-export const isAddress = (name: string): boolean => /^https?:\/\//u.test(name)
+const isAddress = (name: string): boolean => /^https?:\/\//u.test(name)
 
 /** Throws BAD_INPUT for a name that means nothing, BAD_MODEL for a folder that cannot be read. */
 export async function openModel(choice: ModelChoice, engine: () => Engine): Promise<ChosenModel> {

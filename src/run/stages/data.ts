@@ -39,7 +39,7 @@ export type PromptSource =
     }
 
 /** Files of the stages below. */
-export const promptsFile = 'prompts.jsonl'
+const promptsFile = 'prompts.jsonl'
 export const responsesFile = 'responses.jsonl'
 export const droppedFile = 'dropped.json'
 

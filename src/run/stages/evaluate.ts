@@ -49,7 +49,7 @@ export interface EvaluationSummary {
   readonly n: number
   /** Items that a fixed design asks, where sampling could stop. */
   readonly planned?: number
-  /** Requests without a response: an evaluation that has any is not kept. */
+  /** Requests without a response; an evaluation with such a request is not kept. */
   readonly errors: 0
   /** null: scored by likelihood, nothing was drawn. */
   readonly sampling: Sampling | null

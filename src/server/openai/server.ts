@@ -11,7 +11,7 @@ import { Traffic, type Totals } from './traffic.ts'
 export interface ServerOptions {
   readonly model: ServedModel
   readonly host: string
-  /** 0: any that is free. */
+  /** 0: one that is free. */
   readonly port: number
   /** Takes a line for the person who runs the server. */
   readonly note: (line: string) => void
