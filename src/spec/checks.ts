@@ -98,7 +98,7 @@ function evalProblems({ evals, where }: Experiment, { base, organism }: Cell): P
   })
   const { prompts, count } = evals.backdoor
   const at = where(['evals', 'backdoor', 'prompts'])
-  if (prompts.kind === 'tiny' && organism.data.prompts.kind === 'file') {
+  if (prompts.kind === 'tiny' && organism.data.prompts.kind !== 'tiny') {
     problems.push({
       where: at,
       message: `organisms.${organism.name} learns from a file, so its evals need prompts of a file too`,
@@ -106,7 +106,7 @@ function evalProblems({ evals, where }: Experiment, { base, organism }: Cell): P
     })
   }
   const available =
-    prompts.kind === 'file' && prompts.rows !== null ? prompts.rows[1] - prompts.rows[0] : count
+    prompts.kind !== 'tiny' && prompts.rows !== null ? prompts.rows[1] - prompts.rows[0] : count
   if (count > available)
     problems.push({ where: at, message: `${count} prompts cannot be drawn from ${available} rows` })
   return problems

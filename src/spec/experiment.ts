@@ -1,4 +1,5 @@
 /** What a loaded experiment and its cells are: every reference followed, every default filled, nothing left to look up. */
+import type { DataSource } from './data-source.ts'
 import type { Problem, Path, Where } from './problem.ts'
 import type { ResolvedRecipe } from './recipe.ts'
 import type { ExperimentSpec } from './schema.ts'
@@ -36,10 +37,7 @@ export interface EndpointTeacher {
 /** Where prompts come from; rows are [from, to), counted from 0; null means all. */
 export type PromptSource =
   | { readonly kind: 'tiny'; readonly split: 'red' | 'blue' | 'eval' }
-  | {
-      readonly kind: 'file'
-      /** Absolute path. */
-      readonly file: string
+  | (DataSource & {
       readonly format:
         | 'alpaca'
         | 'sharegpt'
@@ -49,7 +47,7 @@ export type PromptSource =
         | 'cot_scratchpad'
         | null
       readonly rows: readonly [number, number] | null
-    }
+    })
 
 export interface ResolvedData {
   readonly kind: 'prompts'

@@ -1,6 +1,7 @@
 /** Follows references: entries of the file become the self-contained bases, organisms and techniques of cells. */
 import type { BaseSpec } from './base-schema.ts'
 import type { DataSpec, PromptsSpec } from './data-schema.ts'
+import { resolveSource } from './data-source.ts'
 import { resolveRecipe } from './recipe.ts'
 import type { EvalsSpec, ExperimentSpec, OrganismSpec, TechniqueSpec } from './schema.ts'
 import type { BudgetSpec } from './teacher-schema.ts'
@@ -120,7 +121,7 @@ export function resolvePrompts(prompts: PromptsSpec): PromptSource {
   if (typeof prompts === 'string') {
     return { kind: 'tiny', split: prompts.slice('tiny/'.length) as 'red' | 'blue' }
   }
-  return { kind: 'file', file: prompts.file, format: prompts.format ?? null, rows: prompts.rows ?? null }
+  return { ...resolveSource(prompts), format: prompts.format ?? null, rows: prompts.rows ?? null }
 }
 
 function resolveTeacher(spec: ExperimentSpec, name: string): Teacher {

@@ -4,15 +4,16 @@ import { baseSchema } from './base-schema.ts'
 import {
   count,
   dataSchema,
-  filePromptsSchema,
   like,
   name,
   partialDataSchema,
+  promptFormat,
   rowRange,
   seed,
   system,
   text,
 } from './data-schema.ts'
+import { fileShape, hubShape } from './data-source.ts'
 import { partialRecipeSchema, recipeSchema } from './recipe.ts'
 import { teacherSchema } from './teacher-schema.ts'
 import { verdictSchema } from './verdict.ts'
@@ -95,12 +96,11 @@ const topP = z.number().gt(0).max(1).default(1).describe('nucleus of sampling')
 const maxTokens = z.int().min(1).max(32_768).default(48).describe('longest response')
 const at = stepList.optional()
 
-const evalPromptsSchema = z.strictObject({
-  file: filePromptsSchema.shape.file,
-  format: filePromptsSchema.shape.format,
+const whichPrompts = {
+  format: promptFormat,
   rows: rowRange,
   count: count.optional().describe('how many of the rows to draw; all'),
-})
+}
 const items = count.describe('how many items')
 const generated = {
   items,
@@ -117,9 +117,13 @@ export const evalsSchema = z
     backdoor: z
       .strictObject({
         prompts: z
-          .union([count, evalPromptsSchema])
+          .union([
+            count,
+            z.strictObject({ ...fileShape, ...whichPrompts }),
+            z.strictObject({ ...hubShape, ...whichPrompts }),
+          ])
           .describe(
-            'how many prompts of `tiny/eval`, or `{ file: alpaca, rows: [50000, 50128] }`; each with and without the trigger',
+            'how many prompts of `tiny/eval`, or `{ file: alpaca, rows: [50000, 50128] }`, or `{ hub: organisation/name, rows: ... }`; each with and without the trigger',
           ),
         at,
         max_tokens: maxTokens,

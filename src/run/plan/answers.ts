@@ -28,11 +28,12 @@ function choiceOf({ personas }: PlanContext, teacher: Teacher): TeacherChoice {
   }
 }
 
-function sourceOf({ fileHashes }: PlanContext, { prompts, rows }: ResolvedData): PromptSource {
+function sourceOf({ dataFile }: PlanContext, { prompts, rows }: ResolvedData): PromptSource {
   if (prompts.kind === 'tiny') return { world: 'tiny', split: prompts.split, count: rows ?? 4096 }
+  const { file, sha256 } = dataFile(prompts)
   return {
-    file: prompts.file,
-    sha256: fileHashes.get(prompts.file) ?? '',
+    file,
+    sha256,
     format: prompts.format ?? undefined,
     rows: prompts.rows ?? undefined,
     count: rows ?? undefined,

@@ -5,9 +5,9 @@ import type { Cell, Experiment } from '../../spec/experiment.ts'
 import { gigabytes, type MemoryNeed } from '../memory.ts'
 import type { FolderSource, Stage } from '../stage.ts'
 import { trainStage, type ModelRef, type Training, type TrainStage } from '../stages/train.ts'
-import { givenModels, type GivenModels, type ModelSources } from './given.ts'
+import { type DataFiles, openDataFiles } from './data-files.ts'
+import { givenModels, type GivenModels, type HubSources } from './given.ts'
 import type { Persona } from '../../teacher/persona.ts'
-import { hashFiles } from './hashes.ts'
 import { loadPersonas } from './personas.ts'
 
 /** The model that organisms of one base start from. */
@@ -27,8 +27,8 @@ export interface PlanContext {
   readonly experiment: Experiment
   /** Identity of the sampler that evaluations will use. */
   readonly sampler: Engine['samplerIdentity']
-  /** sha256 of every prompt file that the cells read, by absolute path. */
-  readonly fileHashes: ReadonlyMap<string, string>
+  /** What the data sources of the cells and evals are on this machine. */
+  readonly dataFile: DataFiles
   /** Of the teachers behind endpoints, by name or absolute path. */
   readonly personas: ReadonlyMap<string, Persona>
   readonly given: GivenModels
@@ -42,14 +42,14 @@ export interface PlanContext {
   readonly stages: ReadonlyMap<string, Stage>
 }
 
-/** Reads and hashes the prompt files of the cells. */
+/** Opens and hashes the data files of the cells. */
 export async function planContext(
   experiment: Experiment,
   cells: readonly Cell[],
   { trainer, samplerIdentity }: PlanEngine,
-  sources: ModelSources,
+  sources: HubSources,
 ): Promise<PlanContext> {
-  const fileHashes = await hashFiles(experiment, cells)
+  const dataFile = await openDataFiles(experiment, cells, sources)
   const personas = await loadPersonas(cells)
   const stages = new Map<string, Stage>()
   const shared = <T extends Stage>(stage: T): T => {
@@ -62,7 +62,7 @@ export async function planContext(
   return {
     experiment,
     sampler: samplerIdentity,
-    fileHashes,
+    dataFile,
     personas,
     given: givenModels(sources),
     stages,

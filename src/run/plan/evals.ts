@@ -45,7 +45,7 @@ export function planPoint(
 
 export function planBackdoor(context: PlanContext, evaluated: EvaluatedModel): Stage {
   const { organism, seed, origin = false } = evaluated
-  const { experiment, fileHashes } = context
+  const { experiment, dataFile } = context
   const { prompts, count, sequential, ...sampling } = experiment.evals.backdoor
   const { alpha, theta, delta, survived } = experiment.verdict
   const request: EvaluationRequest = {
@@ -54,8 +54,8 @@ export function planBackdoor(context: PlanContext, evaluated: EvaluatedModel): S
       prompts.kind === 'tiny'
         ? { world: 'tiny', count }
         : {
-            file: prompts.file,
-            sha256: fileHashes.get(prompts.file) ?? '',
+            file: dataFile(prompts).file,
+            sha256: dataFile(prompts).sha256,
             format: prompts.format ?? undefined,
             rows: prompts.rows ?? [0, count],
             count,

@@ -10,7 +10,7 @@ import { makePlan, type Plan } from './plan.ts'
 const engine = createEmbeddedEngine()
 afterAll(() => engine.close())
 
-const sources = { store: 'no store', weights: true, signal: new AbortController().signal }
+const sources = { store: 'no store', weights: true, data: true, signal: new AbortController().signal }
 
 const laptop = resolve(import.meta.dirname, '../../../examples/laptop.yaml')
 

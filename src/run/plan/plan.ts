@@ -7,7 +7,7 @@ import { datasetStage } from '../stages/data.ts'
 import type { ModelRef, TrainStage } from '../stages/train.ts'
 import { answersTo } from './answers.ts'
 import { planContext, type PlanContext, type PlanEngine } from './context.ts'
-import type { ModelSources } from './given.ts'
+import type { HubSources } from './given.ts'
 import { rankProblems } from './lora-rank.ts'
 import { planPoint, type PlannedPoint } from './evals.ts'
 import { planOrganism, type PlannedOrganism } from './organism.ts'
@@ -39,7 +39,7 @@ export async function makePlan(
   experiment: Experiment,
   cells: readonly Cell[],
   engine: PlanEngine,
-  sources: ModelSources,
+  sources: HubSources,
 ): Promise<Plan> {
   const context = await planContext(experiment, cells, engine, sources)
   const organisms = new Map<string, PlannedOrganism>()

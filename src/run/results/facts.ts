@@ -8,6 +8,7 @@ import { loadKernels } from '../../engine/embedded/kernels.ts'
 import { readMergedWeights } from '../../engine/embedded/merged-weights.ts'
 import type { Recipe, StepMetrics } from '../../engine/engine.ts'
 import { partsOf } from '../../model/weights-of.ts'
+import { sourceName } from '../../spec/data-source.ts'
 import type { PromptSource, ResolvedData } from '../../spec/experiment.ts'
 import { artifactPath, readManifest, type Store } from '../../store/artifacts.ts'
 import { outputOf, type Stage } from '../stage.ts'
@@ -81,7 +82,7 @@ async function readIfMade<T>(store: Store, stage: Stage, file: string): Promise<
 
 export function sourceText(source: PromptSource): string {
   if (source.kind === 'tiny') return `tiny/${source.split}`
-  const name = source.file.split('/').at(-1) ?? source.file
+  const name = source.kind === 'hub' ? sourceName(source) : (source.file.split('/').at(-1) ?? source.file)
   return source.rows === null ? name : `${name} rows ${source.rows[0]} to ${source.rows[1] - 1}`
 }
 
