@@ -8,7 +8,9 @@ export function downloadEvent(
   { doneBytes, totalBytes, secondsLeft }: DownloadProgress,
 ): RunEvent {
   const left = secondsLeft === null ? {} : { secondsLeft }
-  const [done, total] = [doneBytes, totalBytes].map((bytes) => Math.round(bytes / 1e6)) as [number, number]
-  const progress = { done, total, unit: 'MB' as const, ...left }
+  // Megabytes, those of small files with a decimal.
+  const perMegabyte = totalBytes < 1e8 ? 10 : 1
+  const megabytes = (bytes: number): number => Math.ceil((bytes * perMegabyte) / 1e6) / perMegabyte
+  const progress = { done: megabytes(doneBytes), total: megabytes(totalBytes), unit: 'MB' as const, ...left }
   return { type: 'progress', title: `download ${repo}`, progress }
 }
