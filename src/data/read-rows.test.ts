@@ -19,12 +19,12 @@ beforeAll(() => {
   write('test-00000-of-00001.jsonl', [8])
   mkdirSync(join(folder, 'train-folder.jsonl'))
 })
+const at = (shard: string, line: number) => ({ file: join(folder, shard), line, col: 1 })
 const pattern = join(folder, 'train-*.jsonl')
 
 test('rows are counted on from shard to shard, in the order of names', async () => {
   const found = []
-  for await (const { row, value, at } of readRows(pattern)) found.push([row, value, at])
-  const at = (shard: string, line: number) => ({ file: join(folder, shard), line, col: 1 })
+  for await (const row of readRows(pattern)) found.push([row.row, row.value, row.at])
   expect(found).toEqual([
     [0, { prompt: '0?' }, at('train-00000-of-00002.jsonl', 1)],
     [1, { prompt: '1?' }, at('train-00000-of-00002.jsonl', 2)],

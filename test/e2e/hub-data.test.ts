@@ -241,11 +241,12 @@ test('eval asks items as they lie on the hub', async () => {
   ])
 })
 
+function responses(rows: readonly unknown[]): string {
+  writeFileSync(join(folder, 'responses.jsonl'), lines(rows))
+  return 'responses.jsonl'
+}
+
 test('score takes its items from the hub', async () => {
-  const responses = (rows: readonly unknown[]): string => {
-    writeFileSync(join(folder, 'responses.jsonl'), lines(rows))
-    return 'responses.jsonl'
-  }
   const math = responses(
     numbers(0, 8).map((i) => ({ id: `test/algebra/${i}.json`, response: `\\boxed{${i === 3 ? 0 : 2 * i}}` })),
   )

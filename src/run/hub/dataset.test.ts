@@ -274,17 +274,18 @@ describe('what goes wrong on the way', () => {
   })
 })
 
-describe("another program's cache", () => {
-  const cached = async (commit: string): Promise<{ env: HubContext['env']; folder: string }> => {
-    const cache = join(root, 'foreign')
-    const repo = join(cache, 'datasets--lab--mixed')
-    await mkdir(join(repo, 'refs'), { recursive: true })
-    await writeFile(join(repo, 'refs', 'main'), commit)
-    const folder = join(repo, 'snapshots', commit)
-    await cp(source('lab/mixed', 'data'), join(folder, 'data'), { recursive: true })
-    return { env: { HF_HUB_CACHE: cache }, folder }
-  }
+/** What the hub's own programs have: a branch at its commit, and the shards. */
+async function cached(commit: string): Promise<{ env: HubContext['env']; folder: string }> {
+  const cache = join(root, 'foreign')
+  const repo = join(cache, 'datasets--lab--mixed')
+  await mkdir(join(repo, 'refs'), { recursive: true })
+  await writeFile(join(repo, 'refs', 'main'), commit)
+  const folder = join(repo, 'snapshots', commit)
+  await cp(source('lab/mixed', 'data'), join(folder, 'data'), { recursive: true })
+  return { env: { HF_HUB_CACHE: cache }, folder }
+}
 
+describe("another program's cache", () => {
   test('is used for a file that it has, without asking anybody', async () => {
     const { env, folder } = await cached(hub.commit)
     const found = await open({ ...mixed, path: shards[0]! }, { env, ...offline() })
