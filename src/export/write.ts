@@ -1,8 +1,9 @@
 /** Writes an evaluation in the formats of other programs: Inspect's logs, lm-eval's results, CSV and Parquet. */
-import { mkdir, rename, writeFile } from 'node:fs/promises'
+import { rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { formatJson } from '../report/json.ts'
 import type { Evaluation } from '../run/any-model/evaluate.ts'
+import { makeFolder } from '../store/output-path.ts'
 import { inspectLogs } from './inspect.ts'
 import { lmEvalResults } from './lm-eval.ts'
 import { ratesCsv } from './rates-csv.ts'
@@ -11,7 +12,7 @@ import { samplesCsv, writeSamplesParquet } from './table.ts'
 /** Beside results.json and samples.jsonl; files of an earlier export of the same evaluation are replaced. */
 export async function writeExports(out: string, evaluation: Evaluation): Promise<void> {
   const logs = join(out, 'inspect')
-  await mkdir(logs, { recursive: true })
+  await makeFolder(logs)
   for (const { file, log } of inspectLogs(evaluation))
     await replace(join(logs, file), `${JSON.stringify(log, null, 2)}\n`)
   await replace(join(out, 'lm-eval.json'), formatJson(lmEvalResults(evaluation)))
