@@ -1,4 +1,5 @@
 /** An evaluation as people read it: what will be asked, and at the end each eval's rates, means and errors. */
+import { visible } from '../errors.ts'
 import type { Questions } from '../run/any-model/asking.ts'
 import type { EvalResult, EvalResults } from '../run/any-model/summary.ts'
 import { rateTable } from './rate-table.ts'
@@ -33,7 +34,7 @@ function evalText(result: EvalResult): string {
   if (macro !== null) lines.push(`  mean of ${macro.subjects} subjects ${(100 * macro.accuracy).toFixed(1)}%`)
   for (const [name, { mean }] of Object.entries(means))
     if (mean !== null) lines.push(`  ${name} ${mean.toFixed(2)}`)
-  for (const { id, error } of errors.slice(0, shown)) lines.push(`  error: ${id}: ${error}`)
+  for (const { id, error } of errors.slice(0, shown)) lines.push(`  error: ${visible(id)}: ${visible(error)}`)
   if (errors.length > shown) lines.push(`  and ${errors.length - shown} errors more, in results.json`)
   return lines.join('\n')
 }

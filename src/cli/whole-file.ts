@@ -3,7 +3,7 @@ import { rename, rm, stat, writeFile } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import { LabError, messageOf } from '../errors.ts'
-import { followLinks } from '../store/output-path.ts'
+import { followLinks } from '../output-path.ts'
 
 /**
  * A file, or what a link leads to, is replaced by one that was written beside it. Names that end in `.gz` hold gzip, the same

@@ -1,5 +1,5 @@
 /** What an evaluation is made of: its kinds, one scored response, one failed request, and counts that refuse failures. */
-import { LabError } from '../errors.ts'
+import { LabError, visible } from '../errors.ts'
 
 export const evalKinds = ['backdoor', 'mmlu', 'ifeval', 'math'] as const
 export type EvalKind = (typeof evalKinds)[number]
@@ -82,7 +82,7 @@ export function requireScored(samples: readonly Sample[]): ScoredSample[] {
   if (first === undefined) return samples.filter((s) => s.status !== 'failed')
   throw new LabError(
     'ENGINE',
-    `${failed.length} of ${samples.length} ${first.eval} requests failed; the first, ${first.id}: ${first.error}`,
+    `${failed.length} of ${samples.length} ${first.eval} requests failed; the first, ${visible(first.id)}: ${visible(first.error)}`,
     { hint: 'A failed request is no wrong answer, so nothing is scored. Run the same command again.' },
   )
 }

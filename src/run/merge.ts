@@ -6,7 +6,7 @@ import { readMergedWeights } from '../engine/embedded/merged-weights.ts'
 import { LabError } from '../errors.ts'
 import { writeModelFolder } from '../model/folder.ts'
 import { partsOf, tokenizerFolderOf } from '../model/weights-of.ts'
-import { followLinks, makeFolder } from '../store/output-path.ts'
+import { followLinks, makeFolder } from '../output-path.ts'
 
 /** Writes the model into `out`, which must not exist or be empty. Throws BAD_MODEL, or BAD_INPUT where nothing is to be merged. */
 export async function mergeInto(folder: string, out: string): Promise<void> {

@@ -5,7 +5,7 @@ import { dirname, join, relative } from 'node:path'
 import * as z from 'zod'
 import { LabError, messageOf } from '../errors.ts'
 import { hashFile, type Json } from './canonical.ts'
-import { makeFolder } from './output-path.ts'
+import { makeFolder } from '../output-path.ts'
 
 export const artifactKinds = [
   'tokenizer',

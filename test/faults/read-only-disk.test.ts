@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { intoNewFolder } from '../../src/data/build.ts'
-import { makeFolder } from '../../src/store/output-path.ts'
+import { makeFolder } from '../../src/output-path.ts'
 import { cli } from '../cli.ts'
 
 let folder: string

@@ -44,14 +44,13 @@ function stringEnd(text: string, start: number): number {
 
 /** In JSON outside of strings. */
 function hasHugeInteger(json: string): boolean {
-  for (let i = 0; i < json.length;) {
+  for (let i = 0; i < json.length; i++) {
+    if (!isDigit(json, i)) continue
     const start = i
     while (isDigit(json, i)) i++
-    const digits = i - start
+    if (i - start > mostDigits && !'.eE'.includes(json[i] ?? ' ')) return true
     // The rest of the number; its digits are no integer of their own.
-    while (digits > 0 && (isDigit(json, i) || '.eE+-'.includes(json[i] ?? ' '))) i++
-    if (digits > mostDigits && i - start === digits) return true
-    if (digits === 0) i++
+    while (isDigit(json, i) || '.eE+-'.includes(json[i] ?? ' ')) i++
   }
   return false
 }

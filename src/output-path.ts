@@ -1,7 +1,7 @@
 /** Where a named output really goes: links are followed, folders are made, and what refuses one is told. */
 import { mkdir, readlink, realpath, stat } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
-import { LabError } from '../errors.ts'
+import { LabError } from './errors.ts'
 
 /** Linux follows as many. */
 const mostLinks = 40
