@@ -1,7 +1,7 @@
 /** samples.jsonl while it grows: what a killed process had written counts, its last line if it is whole. */
 import { open, readFile, rename, writeFile, type FileHandle } from 'node:fs/promises'
 import { LabError } from '../../errors.ts'
-import { type EvalRecord, recordId, recordSchema } from './record.ts'
+import { type EvalRecord, recordId, recordSchema } from '../../evals/record.ts'
 
 export interface Journal {
   /** By `recordId`: what needs not be asked again. */

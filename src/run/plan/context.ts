@@ -1,5 +1,6 @@
 /** What all parts of planning share: the experiment, the trainer that will do the work, and the stages planned so far. */
 import type { Cost, Engine } from '../../engine/engine.ts'
+import type { CapabilityKind } from '../../evals/eval.ts'
 import type { ModelConfig } from '../../model/config.ts'
 import type { Cell, Experiment } from '../../spec/experiment.ts'
 import { gigabytes, type MemoryNeed } from '../memory.ts'
@@ -9,6 +10,7 @@ import { givenModels, type GivenModels, type ModelSources } from './given.ts'
 import type { Persona } from '../../teacher/persona.ts'
 import { hashFiles } from './hashes.ts'
 import { loadPersonas } from './personas.ts'
+import { countItems } from './public-items.ts'
 
 /** The model that organisms of one base start from. */
 export interface Base {
@@ -27,11 +29,15 @@ export interface PlanContext {
   readonly experiment: Experiment
   /** Identity of the sampler that evaluations will use. */
   readonly sampler: Engine['samplerIdentity']
-  /** sha256 of every prompt file that the cells read, by absolute path. */
+  /** sha256 of every file of prompts or items that cells and evals read, by absolute path. */
   readonly fileHashes: ReadonlyMap<string, string>
+  /** Items of each capability eval. */
+  readonly itemCounts: Readonly<Partial<Record<CapabilityKind, number>>>
   /** Of the teachers behind endpoints, by name or absolute path. */
   readonly personas: ReadonlyMap<string, Persona>
   readonly given: GivenModels
+  /** What was computed under this name, or is now. */
+  once(name: string, compute: () => Promise<number>): Promise<number>
   /** The first stage with a key stands for all that have it. */
   shared<T extends Stage>(stage: T): T
   /** A training on this engine, with its estimate of time. */
@@ -42,7 +48,7 @@ export interface PlanContext {
   readonly stages: ReadonlyMap<string, Stage>
 }
 
-/** Reads and hashes the prompt files of the cells. */
+/** Reads and hashes the prompt files of the cells, and reads the items of the evals. */
 export async function planContext(
   experiment: Experiment,
   cells: readonly Cell[],
@@ -50,6 +56,7 @@ export async function planContext(
   sources: ModelSources,
 ): Promise<PlanContext> {
   const fileHashes = await hashFiles(experiment, cells)
+  const itemCounts = await countItems(experiment, fileHashes)
   const personas = await loadPersonas(cells)
   const stages = new Map<string, Stage>()
   const shared = <T extends Stage>(stage: T): T => {
@@ -63,7 +70,9 @@ export async function planContext(
     experiment,
     sampler: samplerIdentity,
     fileHashes,
+    itemCounts,
     personas,
+    once: remembering(),
     given: givenModels(sources),
     stages,
     shared,
@@ -72,6 +81,15 @@ export async function planContext(
       const engine = trainer.identity
       return shared(trainStage({ ...training, engine, seconds: cost.seconds, memory: memoryOf(cost) }))
     },
+  }
+}
+
+function remembering(): PlanContext['once'] {
+  const known = new Map<string, Promise<number>>()
+  return (name, compute) => {
+    const value = known.get(name) ?? compute()
+    known.set(name, value)
+    return value
   }
 }
 

@@ -6,8 +6,9 @@ import { LabError, messageOf } from '../../errors.ts'
 import { partsOf } from '../../model/weights-of.ts'
 import type { Cell, Experiment, PromptSource } from '../../spec/experiment.ts'
 import { hashFile } from '../../store/canonical.ts'
+import { publicFiles } from './public-items.ts'
 
-/** sha256 of every prompt file of the cells and evals, by absolute path. Throws BAD_INPUT for one that cannot be read. */
+/** sha256 of every file of prompts or items of the cells and evals, by absolute path. Throws BAD_INPUT for one that cannot be read. */
 export async function hashFiles(
   experiment: Experiment,
   cells: readonly Cell[],
@@ -18,7 +19,8 @@ export async function hashFiles(
     if (base.kind === 'pretrained' && base.corpus.kind === 'prompts') sources.push(base.corpus.prompts)
     for (const { data } of chain) if (data.kind === 'prompts') sources.push(data.prompts)
   }
-  const files = new Set(sources.flatMap((source) => (source.kind === 'file' ? [source.file] : [])))
+  const prompts = sources.flatMap((source) => (source.kind === 'file' ? [source.file] : []))
+  const files = new Set([...prompts, ...Object.values(publicFiles(experiment.evals))])
   const hashes = new Map<string, string>()
   for (const file of files) {
     try {

