@@ -30,10 +30,7 @@ export function requireAnswered(records: readonly EvalRecord[]): AnsweredRecord[
 }
 
 /** How many of the answered records have the property. Throws ENGINE as `requireAnswered` does. */
-export function countWhere(
-  records: readonly EvalRecord[],
-  has: (record: AnsweredRecord) => boolean,
-): Count {
+export function countWhere(records: readonly EvalRecord[], has: (record: AnsweredRecord) => boolean): Count {
   const answered = requireAnswered(records)
   return { k: answered.filter(has).length, n: answered.length }
 }

@@ -4,17 +4,17 @@ import { count, filePromptsSchema } from './data-schema.ts'
 
 const file = filePromptsSchema.shape.file
 
+/** Shared by all three, so that the reference tells it once. */
+export const publicItemsSchema = z
+  .strictObject({
+    file,
+    count: count.optional().describe('how many, drawn once for all cells and seeds; all'),
+  })
+  .describe('`{ file: mmlu-test, count: 500 }`')
+
 const items = z
-  .union([
-    count,
-    z
-      .strictObject({
-        file,
-        count: count.optional().describe('how many, the same for every cell and seed; all'),
-      })
-      .describe('`{ file: mmlu-test, count: 500 }`'),
-  ])
-  .describe('how many items of the tiny world, or a file of the public set: `{ file: mmlu-test, count: 500 }`')
+  .union([count, publicItemsSchema])
+  .describe('how many items of the tiny world, or those of a public set: `{ file: mmlu-test, count: 500 }`')
 
 const protocol = z
   .enum(['reference', 'post'])

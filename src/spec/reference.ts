@@ -3,6 +3,7 @@ import { z } from 'zod'
 import { isBlock } from './inherit.ts'
 import { folderBaseSchema, hubBaseSchema, textBaseSchema, tinyBaseSchema } from './base-schema.ts'
 import { dataSchema, filePromptsSchema } from './data-schema.ts'
+import { publicItemsSchema } from './item-schema.ts'
 import { recipeSchema } from './recipe.ts'
 import { evalsSchema, experimentSchema, organismSchema, techniqueSchema } from './schema.ts'
 import { bare, meaning } from './schema-walk.ts'
@@ -54,6 +55,7 @@ const sections: readonly { readonly title: string; readonly schema: z.core.$ZodT
   { title: 'Data: the `data` of organisms and techniques', schema: dataSchema },
   { title: 'Prompts of a file: every `prompts`', schema: filePromptsSchema },
   { title: '`evals`', schema: evalsSchema },
+  { title: 'Items of a public set: the `items` of mmlu, ifeval and math', schema: publicItemsSchema },
   { title: '`verdict`', schema: verdictSchema },
 ]
 const spelt = new Set(sections.slice(1).map(({ schema }) => bare(schema)))

@@ -129,14 +129,17 @@ export const evalsSchema = z
     mmlu: z
       .strictObject({ ...mmluItems, at })
       .optional()
-      .describe('four choices, by the log-probabilities of the letters; under `protocol: post` by a response'),
+      .describe(
+        'four choices, by the log-probabilities of the letters; under `protocol: post` by a response',
+      ),
     ifeval: z
       .strictObject({ ...generatedItems, at })
       .optional()
       .describe('instructions that a program can verify'),
     math: z
       .strictObject({ ...mathItems, at })
-      .optional().describe('whole numbers in `\\boxed{}`'),
+      .optional()
+      .describe('whole numbers in `\\boxed{}`'),
   })
   .describe('what is measured, and at which steps')
 

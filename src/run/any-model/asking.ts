@@ -40,7 +40,9 @@ export function itemsFile(settings: ItemSettings, name: keyof ItemSettings['item
 
 /** `count` of the items in an order that the seed of the draw gives. */
 export function drawItems<T>(items: readonly T[], kind: EvalKind, { draw, count }: ItemSettings): T[] {
-  return rng(draw, 'eval items', kind).shuffle(items).slice(0, count ?? undefined)
+  return rng(draw, 'eval items', kind)
+    .shuffle(items)
+    .slice(0, count ?? undefined)
 }
 
 /** A chat for a model that has a template, else the contents alone, an empty line between them. */

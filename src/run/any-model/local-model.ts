@@ -9,7 +9,7 @@ import type { Ask, AskContext, AskedPrompt, Reply, Respondent } from './responde
 import type { Sampling } from './settings.ts'
 
 /** A respondent that can say beforehand what it cannot be asked. */
-export interface LocalModel extends Omit<Respondent, 'identity'>, PromptReader {}
+export interface LocalModel extends PromptReader, Pick<Respondent, 'title' | 'ask' | 'close'> {}
 
 /** What is known of the asks of a model before it is opened: its tokenizer and its context. */
 export interface PromptReader extends Asking {

@@ -59,7 +59,13 @@ async function ifevalQuestions(settings: ItemSettings, model: Asking, sampling: 
   const asked = { system: settings.system, sampling }
   const tasks = drawItems(items, 'ifeval', settings).map(({ value, at }) => {
     const item = { id: String(value.key), prompt: value.prompt }
-    return generatedTask('ifeval', item, atRow(at, () => ifevalScoring(value)), asked, model)
+    return generatedTask(
+      'ifeval',
+      item,
+      atRow(at, () => ifevalScoring(value)),
+      asked,
+      model,
+    )
   })
   return {
     tasks,

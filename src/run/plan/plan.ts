@@ -67,11 +67,7 @@ interface Trained {
   readonly start: ModelRef
 }
 
-async function planCell(
-  context: PlanContext,
-  cell: Cell,
-  organism: PlannedOrganism,
-): Promise<PlannedCell> {
+async function planCell(context: PlanContext, cell: Cell, organism: PlannedOrganism): Promise<PlannedCell> {
   const { spec, model, id } = organism
   const [first] = cell.chain
   const evaluated = { organism: spec, base: organism.base, seed: cell.seed }

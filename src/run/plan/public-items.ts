@@ -10,7 +10,11 @@ import { itemSeed } from '../evals/items.ts'
 import type { PublicItems } from '../stages/evaluate.ts'
 
 /** Files of the sets that the evals name, by what they are in `ItemSettings`. */
-export function publicFiles({ mmlu, ifeval, math }: ResolvedEvals): Partial<Record<CapabilityKind | 'mmlu.dev', string>> {
+export function publicFiles({
+  mmlu,
+  ifeval,
+  math,
+}: ResolvedEvals): Partial<Record<CapabilityKind | 'mmlu.dev', string>> {
   const fileOf = (items: ItemSource | undefined): string | null =>
     items?.kind === 'file' ? items.file : null
   const files = {

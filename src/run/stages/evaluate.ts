@@ -136,7 +136,9 @@ export async function questionsOf(request: EvaluationRequest, model: PromptReade
 }
 
 /** Files count by their content; of the backdoor only what the eval uses (not how often the payload is repeated). */
-function keyed(request: EvaluationRequest): { readonly [name: string]: string | number | object | undefined } {
+function keyed(request: EvaluationRequest): {
+  readonly [name: string]: string | number | object | undefined
+} {
   if ('tiny' in request) return { items: request.tiny, world: tinyWorldVersion }
   if ('public' in request) {
     const { settings, ...rest } = request.public
