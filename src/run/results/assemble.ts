@@ -1,6 +1,6 @@
 /** The results of a run as one document, from the artifacts of its plan: the same artifacts give the same bytes. */
 import { createHash } from 'node:crypto'
-import { capabilityKinds } from '../../evals/eval.ts'
+import { capabilityKinds, type CapabilityKind } from '../../evals/eval.ts'
 import { parseResults, RESULTS_SCHEMA, type Cell, type Results } from '../../report/results.ts'
 import { listText } from '../../report/words.ts'
 import type { Experiment } from '../../spec/experiment.ts'
@@ -96,28 +96,32 @@ function evalsOf({ evals }: Experiment, plan: Plan, cells: readonly Cell[]): Res
     },
   ]
   for (const name of capabilityKinds) {
-    const asked = evals[name]
-    if (asked === undefined) continue
-    const { max_tokens: maxTokens, temperature, top_p, protocol, items } = asked
-    const letters = name === 'mmlu' && protocol === 'reference'
-    const mmlu = name === 'mmlu' ? evals.mmlu : undefined
-    rows.push({
-      name,
-      items: plan.itemCounts[name] ?? 0,
-      at: [...(first?.[name] ?? [])],
-      settings: {
-        ...(items.kind === 'file'
-          ? { items: sourceText({ ...items, format: null, rows: null }), protocol }
-          : {}),
-        ...(letters
-          ? { scored: 'log-probabilities of A, B, C, D' }
-          : { ...(maxTokens === null ? {} : { max_tokens: maxTokens }), temperature, top_p }),
-        ...(items.kind === 'file' && letters && mmlu ? { form: mmlu.form, shots: mmlu.shots } : {}),
-        ...system,
-      },
-    })
+    if (evals[name] === undefined) continue
+    const settings = { ...capabilitySettings(evals, name), ...system }
+    rows.push({ name, items: plan.itemCounts[name] ?? 0, at: [...(first?.[name] ?? [])], settings })
   }
   return rows
+}
+
+function capabilitySettings(
+  evals: Experiment['evals'],
+  name: CapabilityKind,
+): Results['evals'][number]['settings'] {
+  const asked = evals[name]
+  if (asked === undefined) return {}
+  const { items, protocol, max_tokens: maxTokens, temperature, top_p } = asked
+  const letters = name === 'mmlu' && protocol === 'reference'
+  const { form = 'chat', shots = 0 } = evals.mmlu ?? {}
+  return {
+    ...(items.kind === 'file' && {
+      items: sourceText({ ...items, format: null, rows: null }),
+      ...(name !== 'ifeval' && { protocol }),
+      ...(letters && { form, shots }),
+    }),
+    ...(letters
+      ? { scored: 'log-probabilities of A, B, C, D' }
+      : { ...(maxTokens !== null && { max_tokens: maxTokens }), temperature, top_p }),
+  }
 }
 
 /** What stopping saved, over the evaluations that could stop; one that cells share counts once. */
