@@ -56,7 +56,7 @@ async function readRecords(file: string): Promise<EvalRecord[]> {
     if (parsed.success) return parsed.data
     throw new LabError('STORE', 'this line is no sample of an evaluation', {
       at: { file, line: i + 1, col: 1 },
-      hint: 'the file was changed or damaged: remove the folder, or choose another with --out',
+      hint: 'the file was changed or damaged: remove it, and all is asked again',
     })
   })
 }

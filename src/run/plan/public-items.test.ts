@@ -118,9 +118,11 @@ describe('is refused', () => {
   })
 })
 
+const key = async (file: string): Promise<string> =>
+  stageOf(await plan(`mmlu: { items: { file: ${file} } }`), 'mmlu').key
+
 describe('a key', () => {
   test('follows the content of the files, wherever they lie', async () => {
-    const key = async (file: string) => stageOf(await plan(`mmlu: { items: { file: ${file} } }`), 'mmlu').key
     copyFileSync(join(folder, 'mmlu.jsonl'), join(folder, 'moved.jsonl'))
     const before = await key('mmlu.jsonl')
     expect(await key('moved.jsonl')).toBe(before)
@@ -129,7 +131,7 @@ describe('a key', () => {
   })
 
   test('has form, shots and protocol in it', async () => {
-    write('dev.jsonl', [...questions.slice(0, 5)])
+    write('dev.jsonl', questions.slice(0, 5))
     const items = 'items: { file: mmlu.jsonl }'
     const plans = [
       `mmlu: { ${items} }`,
@@ -140,7 +142,7 @@ describe('a key', () => {
     ]
     const keys = await Promise.all(plans.map(async (evals) => stageOf(await plan(evals), 'mmlu').key))
     expect(new Set(keys).size).toBe(plans.length)
-    write('dev.jsonl', [...questions.slice(1, 6)])
+    write('dev.jsonl', questions.slice(1, 6))
     expect(keys).not.toContain(stageOf(await plan(plans[2] ?? ''), 'mmlu').key)
   })
 })

@@ -9,14 +9,14 @@ import { type ItemSettings, maxTokensOf } from '../any-model/settings.ts'
 import { itemSeed } from '../evals/items.ts'
 import type { PublicItems } from '../stages/evaluate.ts'
 
+const fileOf = (items: ItemSource | undefined): string | null => (items?.kind === 'file' ? items.file : null)
+
 /** Files of the sets that the evals name, by what they are in `ItemSettings`. */
 export function publicFiles({
   mmlu,
   ifeval,
   math,
 }: ResolvedEvals): Partial<Record<CapabilityKind | 'mmlu.dev', string>> {
-  const fileOf = (items: ItemSource | undefined): string | null =>
-    items?.kind === 'file' ? items.file : null
   const files = {
     mmlu: fileOf(mmlu?.items),
     'mmlu.dev': mmlu?.dev ?? null,

@@ -92,15 +92,16 @@ export function evaluateStage(
     needs: trainingsBelow(model),
     seconds: secondsOf[request.kind],
     memory,
-    fill: async (folder, { store, engine, signal, journal: journalFile, progress }) => {
+    fill: async (folder, tools) => {
+      const { store, engine, signal } = tools
       const source = modelFolder(store, model)
       const plain = 'public' in request && request.public.plain
       const opened = await openLocalModel(engine, source, title, { plain, together })
-      const journal = await openJournal(journalFile)
+      const journal = await openJournal(tools.journal)
       try {
         const questions = await questionsOf(request, opened)
         const ask = async (tasks: readonly Task[]): Promise<EvalRecord[]> => {
-          await askAll(opened, tasks, journal, { signal, progress })
+          await askAll(opened, tasks, journal, { signal, progress: (done) => tools.progress(done) })
           return tasks.flatMap(({ head }) => journal.done.get(recordId(head)) ?? [])
         }
         const limits = request.kind === 'backdoor' ? request.sequential : undefined
