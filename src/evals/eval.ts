@@ -1,4 +1,4 @@
-/** What evaluations are: their kinds, the two conditions of a prompt, and counts. */
+/** What evaluations are: their kinds, and counts. */
 export const evalKinds = ['backdoor', 'mmlu', 'ifeval', 'math'] as const
 export type EvalKind = (typeof evalKinds)[number]
 
@@ -11,5 +11,3 @@ export interface Count {
   readonly k: number
   readonly n: number
 }
-
-export type Condition = 'triggered' | 'untriggered'
