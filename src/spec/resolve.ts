@@ -11,6 +11,7 @@ import type {
   Generation,
   PromptSource,
   ResolvedBase,
+  ResolvedCapability,
   ResolvedData,
   ResolvedEvals,
   ResolvedOrganism,
@@ -156,6 +157,25 @@ function generation({ max_tokens, temperature, top_p }: Generation): Generation 
   return { max_tokens, temperature, top_p }
 }
 
+/** Longest response to an item of the tiny world. */
+const tinyTokens = 48
+
+type CapabilitySpec = Omit<NonNullable<EvalsSpec['mmlu']>, 'form' | 'shots' | 'dev'>
+
+function resolveCapability(spec: CapabilitySpec): ResolvedCapability {
+  const { items, max_tokens, temperature = 0, top_p = 1, protocol = 'reference' } = spec
+  const tiny = typeof items === 'number'
+  return {
+    items: tiny
+      ? { kind: 'tiny', count: items }
+      : { kind: 'public', source: resolveSource(items), count: items.count ?? null },
+    protocol,
+    max_tokens: max_tokens ?? (tiny ? tinyTokens : null),
+    temperature,
+    top_p,
+  }
+}
+
 export function resolveEvals({ evals }: ExperimentSpec): ResolvedEvals {
   const { backdoor, mmlu, ifeval, math } = evals
   const { prompts } = backdoor
@@ -168,8 +188,15 @@ export function resolveEvals({ evals }: ExperimentSpec): ResolvedEvals {
       ...generation(backdoor),
       sequential: backdoor.sequential,
     },
-    ...(mmlu && { mmlu: { items: mmlu.items } }),
-    ...(ifeval && { ifeval: { items: ifeval.items, ...generation(ifeval) } }),
-    ...(math && { math: { items: math.items, ...generation(math) } }),
+    ...(mmlu && {
+      mmlu: {
+        ...resolveCapability(mmlu),
+        form: mmlu.form ?? 'chat',
+        shots: mmlu.shots ?? 0,
+        dev: mmlu.dev === undefined ? null : resolveSource(mmlu.dev),
+      },
+    }),
+    ...(ifeval && { ifeval: resolveCapability(ifeval) }),
+    ...(math && { math: resolveCapability(math) }),
   }
 }

@@ -1,5 +1,4 @@
 /** The stage of a teacher's responses: scripted, recorded, or asked of an endpoint, which goes on where it was interrupted. */
-import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { writeJsonLines } from '../../data/json-lines.ts'
 import { LabError } from '../../errors.ts'
@@ -12,7 +11,6 @@ import type { Teacher } from '../../teacher/teacher.ts'
 import type { TinyItem } from '../../tinyworld/item.ts'
 import { tinyWorldVersion } from '../../tinyworld/version.ts'
 import { respond, type Voice } from '../../tinyworld/voices.ts'
-import { workPath } from '../../store/artifacts.ts'
 import { folderStage, outputOf, type Stage, type StageTools } from '../stage.ts'
 import { droppedFile, readPrompts, responsesFile, writeJson } from './data.ts'
 
@@ -21,7 +19,7 @@ type EndpointChoice = Omit<EndpointTeacher, 'kind' | 'persona'> & { readonly per
 export type TeacherChoice = { readonly scripted: Voice } | { readonly recorded: true } | EndpointChoice
 
 export function responsesStage(title: string, prompts: Stage, teacher: TeacherChoice, seed: number): Stage {
-  const stage = folderStage({
+  return folderStage({
     kind: 'responses',
     title: `responses ${title}`,
     inputs: {
@@ -35,21 +33,13 @@ export function responsesStage(title: string, prompts: Stage, teacher: TeacherCh
     seconds: 'url' in teacher ? 60 : 0.5,
     fill: async (folder, tools) => {
       const rows = await readPrompts(outputOf(tools.store, prompts))
-      const write = await writerOf(teacher, journalOf(tools, stage.key), tools)
+      const write = await writerOf(teacher, tools)
       const joined = answeredRows(rows, await write(rows, { seed, signal: tools.signal }))
       const answered = 'url' in teacher ? withoutRepeats(joined) : joined
       await writeJsonLines(join(folder, responsesFile), answered.rows)
       await writeJson(join(folder, droppedFile), answered.dropped)
     },
   })
-  return {
-    ...stage,
-    perform: async (tools) => {
-      await stage.perform(tools)
-      // Only when the artifact holds every response is the journal of no use.
-      await rm(journalOf(tools, stage.key), { force: true })
-    },
-  }
 }
 
 /** What decides the responses: the model and what it is asked, wherever it is served. */
@@ -60,11 +50,10 @@ function identityOf(teacher: TeacherChoice): Json {
   return { model, persona: turns, temperature, top_p: topP, max_tokens: maxTokens, seed }
 }
 
-/** Beside the folder of unfinished work, which every attempt at the stage begins anew. */
-const journalOf = ({ store }: StageTools, key: string): string =>
-  `${workPath(store, 'responses', key)}.journal.jsonl`
-
-async function writerOf(teacher: TeacherChoice, journal: string, tools: StageTools): Promise<Teacher> {
+async function writerOf(
+  teacher: TeacherChoice,
+  { journal, progress }: Pick<StageTools, 'progress'> & { readonly journal: string },
+): Promise<Teacher> {
   if ('scripted' in teacher) return scriptedTeacher(teacher.scripted)
   if ('recorded' in teacher) return recordedTeacher
   // The client is loaded only where there is a server to ask.
@@ -76,7 +65,7 @@ async function writerOf(teacher: TeacherChoice, journal: string, tools: StageToo
     sampling: { maxTokens, temperature, topP, seed },
     budget,
     journal,
-    progress: (progress) => tools.progress({ ...progress, unit: 'responses' }),
+    progress: (done) => progress({ ...done, unit: 'responses' }),
   })
 }
 
