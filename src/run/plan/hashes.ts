@@ -4,6 +4,7 @@ import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { LabError, messageOf } from '../../errors.ts'
 import { partsOf } from '../../model/weights-of.ts'
+import { dataOfCell } from '../../spec/cell-data.ts'
 import type { Cell, Experiment, PromptSource } from '../../spec/experiment.ts'
 import { hashFile } from '../../store/canonical.ts'
 
@@ -13,11 +14,7 @@ export async function hashFiles(
   cells: readonly Cell[],
 ): Promise<Map<string, string>> {
   const sources: PromptSource[] = [experiment.evals.backdoor.prompts]
-  for (const { base, organism, chain } of cells) {
-    sources.push(organism.data.prompts)
-    if (base.kind === 'pretrained' && base.corpus.kind === 'prompts') sources.push(base.corpus.prompts)
-    for (const { data } of chain) if (data.kind === 'prompts') sources.push(data.prompts)
-  }
+  for (const cell of cells) for (const { prompts } of dataOfCell(cell)) sources.push(prompts)
   const files = new Set(sources.flatMap((source) => (source.kind === 'file' ? [source.file] : [])))
   const hashes = new Map<string, string>()
   for (const file of files) {

@@ -6,6 +6,7 @@ import type { Stage } from '../stage.ts'
 import { datasetStage } from '../stages/data.ts'
 import type { ModelRef, TrainStage } from '../stages/train.ts'
 import { answersTo } from './answers.ts'
+import { planBase } from './base.ts'
 import { planContext, type PlanContext, type PlanEngine } from './context.ts'
 import type { ModelSources } from './given.ts'
 import { rankProblems } from './lora-rank.ts'
@@ -50,7 +51,7 @@ export async function makePlan(
     const organism = organisms.get(draft.id) ?? draft
     organisms.set(organism.id, organism)
     problems.push(...rankProblems(experiment, cell, organism.base.config))
-    planned.push(planCell(context, cell, organism))
+    planned.push(await planCell(context, cell, organism))
   }
   if (problems.length > 0) throw new SpecError(problems)
   return { cells: planned, organisms: [...organisms.values()], stages: [...context.stages.values()] }
@@ -62,7 +63,7 @@ interface Trained {
   readonly start: ModelRef
 }
 
-function planCell(context: PlanContext, cell: Cell, organism: PlannedOrganism): PlannedCell {
+async function planCell(context: PlanContext, cell: Cell, organism: PlannedOrganism): Promise<PlannedCell> {
   const { spec, model, id } = organism
   const [first] = cell.chain
   const evaluated = { organism: spec, base: organism.base, seed: cell.seed }
@@ -79,7 +80,7 @@ function planCell(context: PlanContext, cell: Cell, organism: PlannedOrganism): 
     technique = next
     const isLast = next === cell.chain.at(-1)
     const start: ModelRef = trained === null ? model : trained.training.want(trained.training.recipe.steps)
-    trained = planTraining(context, {
+    trained = await planTraining(context, {
       cell,
       organism,
       technique,
@@ -115,15 +116,18 @@ interface TrainingRequest {
   readonly title: string
 }
 
-function planTraining(context: PlanContext, request: TrainingRequest): Trained {
+async function planTraining(context: PlanContext, request: TrainingRequest): Promise<Trained> {
   const { cell, organism, technique, start, title } = request
   const { base, spec } = organism
   const { data, train: recipe } = technique
   const own = data.kind === 'organism/benign'
+  const responses = own
+    ? organism.responses
+    : await answersTo(context, { title: technique.name, data, seed: cell.seed, planBase })
   const dataset = context.shared(
     datasetStage({
       title: own ? `${technique.name} of ${organism.id}` : technique.name,
-      responses: own ? organism.responses : answersTo(context, technique.name, data, cell.seed),
+      responses,
       tokenizer: base.tokenizer,
       backdoor: null,
       system: technique.system ?? undefined,
