@@ -1,5 +1,6 @@
 /** A base of the experiment as a teacher: sampled in this process, batch by batch, over as many interruptions as there may be. */
 import type { PromptRow } from '../../data/rows.ts'
+import { MAX_SLOTS } from '../../engine/embedded/kv-cache.ts'
 import type { Engine, Sampler } from '../../engine/engine.ts'
 import { LabError } from '../../errors.ts'
 import { openTokenizer, type Tokenizer } from '../../model/tokenizer.ts'
@@ -10,8 +11,11 @@ import { progressMeter, type TeacherProgress } from '../../teacher/progress.ts'
 import type { Teacher, TeacherResponse } from '../../teacher/teacher.ts'
 import { generateRequest, renderPrompt, type Sampling } from '../evals/request.ts'
 
-/** Prompts that are asked together: what a crash loses at most. A response depends on its own prompt alone. */
-export const batchSize = 256
+/**
+ * Prompts that are asked together: what a crash loses at most. Twice the slots of a call, which keeps most of them busy to the end.
+ * A response depends on its own prompt alone, so that another size changes none.
+ */
+export const batchSize = 2 * MAX_SLOTS
 
 export interface BaseTeacherOptions {
   readonly engine: Pick<Engine, 'openSampler'>
