@@ -114,27 +114,31 @@ function anyFamily(random: Rng): Family {
  * prompt that is not in the set yet, so that shares stay as they are while prompts become scarce.
  */
 function distinct(what: string, count: number, nextSource: () => () => Candidate): TinyItem[] {
-  const items = new Map<string, TinyItem>()
-  while (items.size < count) {
-    const item = firstNew(nextSource(), items)
+  const items: TinyItem[] = []
+  const tried = new Set<string>()
+  while (items.length < count) {
+    const item = firstNew(nextSource(), tried)
     if (item === null) {
       throw new LabError(
         'BAD_INPUT',
-        `${what} of the tiny world has no more than ${items.size} prompts, not ${count}`,
+        `${what} of the tiny world has no more than ${items.length} prompts, not ${count}`,
         {
           hint: 'Ask for fewer: prompts are never repeated inside a set.',
         },
       )
     }
-    items.set(item.prompt, item)
+    items.push(item)
   }
-  return [...items.values()]
+  return items
 }
 
-function firstNew(source: () => Candidate, taken: ReadonlyMap<string, TinyItem>): TinyItem | null {
+/** Adds to `tried`: a prompt that was in the set, or is not of its split, is not looked at again. */
+function firstNew(source: () => Candidate, tried: Set<string>): TinyItem | null {
   for (let i = 0; i < patience; i++) {
     const candidate = source()
-    if (!taken.has(candidate.prompt) && candidate.fits()) return itemOf(candidate)
+    if (tried.has(candidate.prompt)) continue
+    tried.add(candidate.prompt)
+    if (candidate.fits()) return itemOf(candidate)
   }
   return null
 }
