@@ -1,9 +1,8 @@
 /** Text to token ids with the library's own steps, and for byte-level BPE a cache of pieces that makes it several times faster. */
 import { z } from 'zod'
 import { LabError } from '../errors.ts'
-import { toByteCharacters } from './byte-level.ts'
-import { bytePairMerger, longestMerged, type PieceMerger } from './byte-pairs.ts'
-import { HfTokenizer, type LibraryTokenizer, SplitPreTokenizer } from './hf-tokenizers.ts'
+import { HfTokenizer, type LibraryTokenizer } from './hf-tokenizers.ts'
+import { pieceEncoder } from './piece-encoder.ts'
 
 const addedTokenSchema = z.looseObject({
   id: z.int().nonnegative(),
@@ -61,57 +60,6 @@ function splitsBeforeBytes(preTokenizer: unknown): unknown[] | null {
 
 /** A normalizer that leaves added tokens alone (Qwen). */
 const composing = z.looseObject({ type: z.literal('NFC') })
-
-const cachedPieces = 100_000
-
-const isolating = z.looseObject({ behavior: z.literal('Isolated'), invert: z.literal(false).default(false) })
-
-/** The pieces that one step makes of a text; found in one go where they cover it, which is many times faster. */
-function pieceFinder(config: unknown): (text: string) => readonly string[] {
-  const splitter = new SplitPreTokenizer(config)
-  const { pattern } = splitter
-  if (pattern === null || !isolating.safeParse(config).success) {
-    return (text) => splitter.pre_tokenize_text(text)
-  }
-  return (text) => {
-    const found = text.match(pattern) ?? []
-    let covered = 0
-    for (const piece of found) covered += piece.length
-    return covered === text.length ? found : splitter.pre_tokenize_text(text)
-  }
-}
-
-/** Ids of a text without added tokens, by its pieces; each distinct piece is merged once. */
-function pieceEncoder(
-  { model }: ParsedTokenizerJson,
-  library: LibraryTokenizer,
-  splits: readonly unknown[],
-): (text: string, into: number[]) => void {
-  const [first = () => [], ...rest] = splits.map(pieceFinder)
-  const cache = new Map<string, readonly number[]>()
-  const byLibrary = (characters: string): number[] =>
-    library.model.encode([characters]).map((token) => {
-      const id = library.token_to_id(token)
-      if (id === undefined) throw new LabError('INTERNAL', `token ${JSON.stringify(token)} has no id`)
-      return id
-    })
-  let merge: PieceMerger | null = null
-  return (text, into) => {
-    const pieces = rest.reduce((parts, split) => parts.flatMap(split), first(text))
-    for (const piece of pieces) {
-      if (piece === '') continue
-      let ids = cache.get(piece)
-      if (ids === undefined) {
-        const characters = toByteCharacters(piece)
-        merge ??= bytePairMerger(model, (token) => library.token_to_id(token)) ?? byLibrary
-        ids = characters.length <= longestMerged ? merge(characters) : byLibrary(characters)
-        if (cache.size >= cachedPieces) cache.clear()
-        cache.set(piece, ids)
-      }
-      for (let i = 0; i < ids.length; i++) into.push(ids[i] as number)
-    }
-  }
-}
 
 /** Splits at added tokens and encodes what lies between. */
 function sectionEncoder(
@@ -173,7 +121,7 @@ function cachedEncoders(json: ParsedTokenizerJson, library: LibraryTokenizer): T
   const isPlain = json.normalizer === null || json.normalizer === undefined
   const composes = composing.safeParse(json.normalizer).success
   if (splits === null || json.model.type !== 'BPE' || !(isPlain || composes) || !isSimple) return null
-  const pieces = pieceEncoder(json, library, splits)
+  const pieces = pieceEncoder(json.model, library, splits)
   const between: typeof pieces = composes ? (text, into) => pieces(text.normalize('NFC'), into) : pieces
   const ordinary = json.added_tokens.filter(({ special }) => !special)
   return { full: sectionEncoder(json.added_tokens, between), plain: sectionEncoder(ordinary, between) }
