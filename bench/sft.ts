@@ -12,6 +12,7 @@ import { join } from 'node:path'
 import { packFault, packRows } from '../src/data/pack.ts'
 import { loadPromptFile } from '../src/data/prompts.ts'
 import type { TokenRow } from '../src/data/rows.ts'
+import { TokenRows } from '../src/data/token-rows.ts'
 import { tokeniseRow } from '../src/data/tokenise.ts'
 import type { Recipe } from '../src/engine/engine.ts'
 import { trainByteBpe, writeTokenizerFolder } from '../src/model/bpe.ts'
@@ -146,7 +147,7 @@ async function prepare(
 
 /** Packs that so many epochs of the rows take. */
 function packsFor(rows: readonly TokenRow[], epochs: number): number {
-  const packed = packRows(rows, { contextLength: CONTEXT, packs: 1_000_000, seed: SEED })
+  const packed = packRows(TokenRows.of(rows), { contextLength: CONTEXT, packs: 1_000_000, seed: SEED })
   let count = 0
   for (const _ of packed) {
     count++

@@ -25,6 +25,8 @@ export interface EncodedChat {
 }
 
 export interface Tokenizer {
+  /** Where it was opened. */
+  readonly folder: string
   /** Ids of a text in which special tokens are recognised. Adds none of its own. */
   readonly encode: (text: string) => number[]
   /** What `transformers` puts before a text that is no chat: begin-of-sequence where the tokenizer adds it, else none. */
@@ -214,6 +216,7 @@ export async function openTokenizer(folder: string): Promise<Tokenizer> {
   const specialIds = new Set(json.added_tokens.filter(({ special }) => special).map(({ id }) => id))
   const cleanUp = config.clean_up_tokenization_spaces ?? false
   return {
+    folder,
     encode: encoders.full,
     opening: openingOf(library),
     hasChatTemplate: template !== null,
@@ -228,7 +231,11 @@ export async function openTokenizer(folder: string): Promise<Tokenizer> {
         : library.decode([id], { skip_special_tokens: false, clean_up_tokenization_spaces: false }),
     renderChat: render,
     encodeChat: chatEncoder({ encoders, specials, render, idOf }),
-    encodeCompletion: (completion) => [...encoders.plain(completion, 'inside'), endOfTurn],
+    encodeCompletion: (completion) => {
+      const ids = encoders.plain(completion, 'inside')
+      ids.push(endOfTurn)
+      return ids
+    },
     endOfTurn,
     vocabSize:
       library
