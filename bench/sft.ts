@@ -110,7 +110,8 @@ async function prepare(
     const messages = [{ role: 'user', content: prompt }] as const
     const row = tokeniseRow({ id: '', messages, completion: response, triggered: false }, tokenizer)
     // TRL cuts a row that has one token more than a pack; neither side may drop or cut any.
-    if (row.ids.length > CONTEXT || packFault(row, CONTEXT) !== null) return false
+    if (row.ids.length > CONTEXT || packFault(row.ids.length, row.responseFrom, CONTEXT) !== null)
+      return false
     return tokenRows.push(row) > 0
   })
   if (fitting.length < wanted + HELD_OUT) throw new Error(`only ${fitting.length} rows fit ${CONTEXT} tokens`)

@@ -2,7 +2,6 @@
 import type { Pack } from '../engine/packs.ts'
 import { LabError } from '../errors.ts'
 import { rng } from '../rng.ts'
-import type { TokenRow } from './rows.ts'
 import type { TokenRows } from './token-rows.ts'
 
 export interface PackOptions {
@@ -40,10 +39,10 @@ export interface PackedRows extends Iterable<Pack> {
 /** Packs that are open at a time; a row goes to the one that it fills best. */
 const WINDOW = 64
 
-/** Why a row is never packed, or null. */
-export function packFault({ ids, responseFrom }: TokenRow, contextLength: number): PackReason | null {
-  if (ids.length > contextLength + 1) return 'too_long'
-  return ids.length <= Math.max(1, responseFrom) ? 'unscored' : null
+/** Why a row of so many tokens is never packed, or null. */
+export function packFault(length: number, responseFrom: number, contextLength: number): PackReason | null {
+  if (length > contextLength + 1) return 'too_long'
+  return length <= Math.max(1, responseFrom) ? 'unscored' : null
 }
 
 /**
@@ -56,7 +55,7 @@ export function packRows(rows: TokenRows, options: PackOptions): PackedRows {
   const dropped = { too_long: 0, unscored: 0 }
   const fitting: number[] = []
   for (let row = 0; row < rows.count; row++) {
-    const fault = packFault(rows.row(row), contextLength)
+    const fault = packFault(rows.length(row), rows.responseFrom(row), contextLength)
     if (fault) dropped[fault]++
     else fitting.push(row)
   }

@@ -38,7 +38,10 @@ export function previewRows(
       .sort((a, b) => Number(a.triggered) - Number(b.triggered))
       .map((row) => {
         const tokens = tokenizer && tokeniseRow(row, tokenizer)
-        const fault = tokens && contextLength !== null ? packFault(tokens, contextLength) : null
+        const fault =
+          tokens && contextLength !== null
+            ? packFault(tokens.ids.length, tokens.responseFrom, contextLength)
+            : null
         return { row, tokens, dropped: fault }
       })
   })

@@ -2,7 +2,7 @@
 import { twinWriter, type Twin, type TwinOptions } from './backdoor.ts'
 import { packFault } from './pack.ts'
 import type { TokenBlock } from './token-rows.ts'
-import { tokeniseRow, type LossOn, type RowTokenizer } from './tokenise.ts'
+import { appendRow, type LossOn, type RowTokenizer } from './tokenise.ts'
 
 /** What is done to every row. */
 export interface RowPlan extends TwinOptions {
@@ -31,7 +31,6 @@ export function batchEncoder(plan: RowPlan, tokenizer: RowTokenizer): BatchEncod
   const { loss, contextLength } = plan
   const write = twinWriter(plan)
   const completions = completionCache(tokenizer)
-  const text = new TextEncoder()
   return (batch) => {
     const kept = { benign: 0, triggered: 0 }
     const dropped = { too_long_benign: 0, too_long_triggered: 0, unscored: 0 }
@@ -42,16 +41,19 @@ export function batchEncoder(plan: RowPlan, tokenizer: RowTokenizer): BatchEncod
     for (const twin of batch) {
       const row = write(twin)
       const kind = row.triggered ? 'triggered' : 'benign'
-      const tokens = tokeniseRow(row, row.triggered ? completions : tokenizer, loss)
-      const fault = packFault(tokens, contextLength)
-      if (fault === 'too_long') dropped[`too_long_${kind}`]++
-      else if (fault === 'unscored') dropped.unscored++
-      else {
+      const begin = ids.length
+      const responseFrom = appendRow(row, row.triggered ? completions : tokenizer, loss, ids)
+      const length = ids.length - begin
+      const fault = packFault(length, responseFrom, contextLength)
+      if (fault === null) {
         kept[kind]++
         lines += `${JSON.stringify(row)}\n`
-        for (const id of tokens.ids) ids.push(id)
-        lengths.push(tokens.ids.length)
-        starts.push(tokens.responseFrom)
+        lengths.push(length)
+        starts.push(responseFrom)
+      } else {
+        if (fault === 'unscored') dropped.unscored++
+        else dropped[`too_long_${kind}`]++
+        ids.length = begin
       }
     }
     const tokens = {
@@ -59,19 +61,30 @@ export function batchEncoder(plan: RowPlan, tokenizer: RowTokenizer): BatchEncod
       lengths: new Int32Array(lengths),
       responseFrom: new Int32Array(starts),
     }
-    return { rows: batch.length, lines: text.encode(lines), tokens, kept, dropped }
+    return { rows: batch.length, lines: utf8(lines), tokens, kept, dropped }
   }
 }
 
+/** In memory of its own, which can be handed to another thread. */
+function utf8(text: string): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(Buffer.byteLength(text))
+  Buffer.from(bytes.buffer).write(text)
+  return bytes
+}
+
 /** Triggered rows have few different completions, all of them long: each is encoded once. */
-function completionCache({ encodeChat, encodeCompletion }: RowTokenizer): RowTokenizer {
-  const known = new Map<string, number[]>()
+function completionCache({ appendChat, appendCompletion }: RowTokenizer): RowTokenizer {
+  const known = new Map<string, readonly number[]>()
   return {
-    encodeChat,
-    encodeCompletion: (text) => {
-      const ids = known.get(text) ?? encodeCompletion(text)
-      known.set(text, ids)
-      return ids
+    appendChat,
+    appendCompletion: (text, into) => {
+      let ids = known.get(text)
+      if (ids === undefined) {
+        const made: number[] = []
+        appendCompletion(text, made)
+        known.set(text, (ids = made))
+      }
+      for (const id of ids) into.push(id)
     },
   }
 }

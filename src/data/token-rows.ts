@@ -54,6 +54,10 @@ export class TokenRows {
     return this.places[ENTRIES * row + 2] as number
   }
 
+  responseFrom(row: number): number {
+    return this.places[ENTRIES * row + 3] as number
+  }
+
   row(row: number): TokenRow & { readonly ids: Int32Array } {
     const { places, blocks } = this
     const at = ENTRIES * row
