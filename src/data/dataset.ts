@@ -5,7 +5,6 @@ import { join } from 'node:path'
 import { writePacks } from '../engine/packs.ts'
 import { LabError } from '../errors.ts'
 import { eachTwin, type Backdoor, type BenignRow, type Twin } from './backdoor.ts'
-import type { BatchTask } from './batch-thread.ts'
 import { encodeBatches } from './encode-batches.ts'
 import { packRows, type PackStats } from './pack.ts'
 import { batchEncoder, type EncodedBatch, type RowPlan } from './row-batch.ts'
@@ -104,10 +103,10 @@ async function encodeRows(
 ): Promise<EncodedRows> {
   const plan: RowPlan = { backdoor, system, seed, loss, contextLength }
   const total = benign.length * (backdoor ? 2 : 1)
-  const others =
-    tokenizer.folder === undefined
-      ? []
-      : Array<BatchTask>((threads ?? threadsFor(total)) - 1).fill({ tokenizer: tokenizer.folder, plan })
+  const { folder } = tokenizer
+  const others = (threads ?? threadsFor(total)) - 1
+  const tasks =
+    folder === undefined ? [] : Array.from({ length: others }, () => ({ tokenizer: folder, plan }))
   const batches = inBatches(eachTwin(benign, plan), BATCH)
 
   const tokens = new TokenRows()
@@ -116,7 +115,10 @@ async function encodeRows(
   let done = 0
   const lines = await open(file, 'w')
   try {
-    for await (const batch of encodeBatches(batches, batchEncoder(plan, tokenizer), { signal, others })) {
+    for await (const batch of encodeBatches(batches, batchEncoder(plan, tokenizer), {
+      signal,
+      others: tasks,
+    })) {
       await lines.writeFile(batch.lines)
       tokens.append(batch.tokens)
       addTo(kept, batch.kept)
