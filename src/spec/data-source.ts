@@ -65,11 +65,18 @@ export type DataSource =
 
 const fileSchema = z.object(fileShape)
 const hubSchema = z.object(hubShape)
+const sourceSchema = z.union([fileSchema, hubSchema])
 
 /** What an entry with the keys of `fileShape` or `hubShape` names. */
-export function resolveSource(written: z.infer<typeof fileSchema> | z.infer<typeof hubSchema>): DataSource {
+export function resolveSource(written: z.infer<typeof sourceSchema>): DataSource {
   if ('file' in written) return { kind: 'file', file: written.file }
   return { kind: 'hub', repo: written.hub, revision: written.revision, path: written.path ?? null }
+}
+
+/** What a value names; null if it names no source. */
+export function sourceOf(value: unknown): DataSource | null {
+  const written = sourceSchema.safeParse(value)
+  return written.success ? resolveSource(written.data) : null
 }
 
 /** One name for each source: its path, or `hub:organisation/name@revision/path`, which `parseSource` reads. */

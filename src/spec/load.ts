@@ -6,6 +6,7 @@ import { explainIssues, valueAt, whereOf } from './explain.ts'
 import type { Experiment } from './experiment.ts'
 import { locateFiles } from './files.ts'
 import { applyLike, isBlock } from './inherit.ts'
+import { itemProblems } from './item-checks.ts'
 import { methodProblems } from './method-checks.ts'
 import { notYetProblems } from './not-yet.ts'
 import { applyOverrides } from './overrides.ts'
@@ -49,6 +50,7 @@ export async function parseExperiment(
     ...problems,
     ...referenceProblems(spec, where),
     ...methodProblems(spec, where),
+    ...itemProblems(spec, where),
     ...axisProblems(spec, located, where),
     ...gridProblems(spec, where),
   ])

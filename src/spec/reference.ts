@@ -4,10 +4,11 @@ import { z } from 'zod'
 import { isBlock } from './inherit.ts'
 import { folderBaseSchema, hubBaseSchema, textBaseSchema, tinyBaseSchema } from './base-schema.ts'
 import { dataSchema, filePromptsSchema, hubPromptsSchema } from './data-schema.ts'
+import { publicHubItemsSchema, publicItemsSchema } from './item-schema.ts'
 import { recipeSchema } from './recipe.ts'
 import { evalsSchema, experimentSchema, organismSchema, techniqueSchema } from './schema.ts'
 import { bare, meaning } from './schema-walk.ts'
-import { teacherSchema } from './teacher-schema.ts'
+import { baseTeacherSchema, endpointTeacherSchema, modellessTeacherSchema } from './teacher-schema.ts'
 import { verdictSchema } from './verdict.ts'
 
 /** JSON Schema 2020-12. Entries that may say `like` have no required keys, because the other entry can bring them. */
@@ -48,7 +49,9 @@ const sections: readonly { readonly title: string; readonly schema: z.core.$ZodT
   { title: '`bases.NAME`, a model of text', schema: textBaseSchema },
   { title: '`bases.NAME`, a model in a folder', schema: folderBaseSchema },
   { title: '`bases.NAME`, a model of a hub', schema: hubBaseSchema },
-  { title: '`teachers.NAME`', schema: teacherSchema },
+  { title: '`teachers.NAME`, without a model', schema: modellessTeacherSchema },
+  { title: '`teachers.NAME`, a base of this file', schema: baseTeacherSchema },
+  { title: '`teachers.NAME`, a model behind an endpoint', schema: endpointTeacherSchema },
   { title: '`organisms.NAME`', schema: organismSchema },
   { title: '`techniques.NAME`', schema: techniqueSchema },
   { title: 'A recipe: every `train` and `pretrain`', schema: recipeSchema },
@@ -56,6 +59,8 @@ const sections: readonly { readonly title: string; readonly schema: z.core.$ZodT
   { title: 'Prompts of a file: every `prompts`', schema: filePromptsSchema },
   { title: 'Prompts of a hub: every `prompts`', schema: hubPromptsSchema },
   { title: '`evals`', schema: evalsSchema },
+  { title: 'Items of a public set: the `items` of mmlu, ifeval and math', schema: publicItemsSchema },
+  { title: 'Items of a hub: the `items` of mmlu, ifeval and math', schema: publicHubItemsSchema },
   { title: '`verdict`', schema: verdictSchema },
 ]
 const spelt = new Set(sections.slice(1).map(({ schema }) => bare(schema)))

@@ -14,6 +14,7 @@ import {
   text,
 } from './data-schema.ts'
 import { fileShape, hubShape } from './data-source.ts'
+import { generatedItems, mathItems, mmluItems } from './item-schema.ts'
 import { partialRecipeSchema, recipeSchema } from './recipe.ts'
 import { teacherSchema } from './teacher-schema.ts'
 import { verdictSchema } from './verdict.ts'
@@ -101,14 +102,6 @@ const whichPrompts = {
   rows: rowRange,
   count: count.optional().describe('how many of the rows to draw; all'),
 }
-const items = count.describe('how many items')
-const generated = {
-  items,
-  at,
-  max_tokens: maxTokens,
-  temperature: temperature.default(0),
-  top_p: topP,
-}
 
 export const evalsSchema = z
   .strictObject({
@@ -138,11 +131,19 @@ export const evalsSchema = z
       })
       .describe('the payload, on the same prompts with and without the trigger'),
     mmlu: z
-      .strictObject({ items, at })
+      .strictObject({ ...mmluItems, at })
       .optional()
-      .describe('four choices, by the log-probabilities of the letters'),
-    ifeval: z.strictObject(generated).optional().describe('instructions that a program can verify'),
-    math: z.strictObject(generated).optional().describe('whole numbers in `\\boxed{}`'),
+      .describe(
+        'four choices, by the log-probabilities of the letters; under `protocol: post` by a response',
+      ),
+    ifeval: z
+      .strictObject({ ...generatedItems, at })
+      .optional()
+      .describe('instructions that a program can verify'),
+    math: z
+      .strictObject({ ...mathItems, at })
+      .optional()
+      .describe('whole numbers in `\\boxed{}`'),
   })
   .describe('what is measured, and at which steps')
 

@@ -1,5 +1,6 @@
 /** What all parts of planning share: the experiment, the trainer that will do the work, and the stages planned so far. */
 import type { Cost, Engine } from '../../engine/engine.ts'
+import type { CapabilityKind } from '../../evals/eval.ts'
 import type { ModelConfig } from '../../model/config.ts'
 import type { Cell, Experiment } from '../../spec/experiment.ts'
 import { gigabytes, type MemoryNeed } from '../memory.ts'
@@ -9,6 +10,7 @@ import { type DataFiles, openDataFiles } from './data-files.ts'
 import { givenModels, type GivenModels, type HubSources } from './given.ts'
 import type { Persona } from '../../teacher/persona.ts'
 import { loadPersonas } from './personas.ts'
+import { countItems } from './public-items.ts'
 
 /** The model that organisms of one base start from. */
 export interface Base {
@@ -29,9 +31,13 @@ export interface PlanContext {
   readonly sampler: Engine['samplerIdentity']
   /** What the data sources of the cells and evals are on this machine. */
   readonly dataFile: DataFiles
+  /** Items of each capability eval. */
+  readonly itemCounts: Readonly<Partial<Record<CapabilityKind, number>>>
   /** Of the teachers behind endpoints, by name or absolute path. */
   readonly personas: ReadonlyMap<string, Persona>
   readonly given: GivenModels
+  /** What was computed under this name, or is now. */
+  once(name: string, compute: () => Promise<number>): Promise<number>
   /** The first stage with a key stands for all that have it. */
   shared<T extends Stage>(stage: T): T
   /** A training on this engine, with its estimate of time. */
@@ -42,7 +48,7 @@ export interface PlanContext {
   readonly stages: ReadonlyMap<string, Stage>
 }
 
-/** Opens and hashes the data files of the cells. */
+/** Opens and hashes the data files of the cells, and reads the items of the evals. */
 export async function planContext(
   experiment: Experiment,
   cells: readonly Cell[],
@@ -50,6 +56,7 @@ export async function planContext(
   sources: HubSources,
 ): Promise<PlanContext> {
   const dataFile = await openDataFiles(experiment, cells, sources)
+  const itemCounts = await countItems(experiment, dataFile)
   const personas = await loadPersonas(cells)
   const stages = new Map<string, Stage>()
   const shared = <T extends Stage>(stage: T): T => {
@@ -63,7 +70,9 @@ export async function planContext(
     experiment,
     sampler: samplerIdentity,
     dataFile,
+    itemCounts,
     personas,
+    once: remembering(),
     given: givenModels(sources),
     stages,
     shared,
@@ -72,6 +81,15 @@ export async function planContext(
       const engine = trainer.identity
       return shared(trainStage({ ...training, engine, seconds: cost.seconds, memory: memoryOf(cost) }))
     },
+  }
+}
+
+function remembering(): PlanContext['once'] {
+  const known = new Map<string, Promise<number>>()
+  return (name, compute) => {
+    const value = known.get(name) ?? compute()
+    known.set(name, value)
+    return value
   }
 }
 

@@ -1,25 +1,32 @@
 /** The data files that an experiment names, each opened once, and none under two names. */
 import { LabError } from '../../errors.ts'
+import { dataOfCell } from '../../spec/cell-data.ts'
 import { type DataSource, sourceName } from '../../spec/data-source.ts'
 import type { Cell, Experiment, PromptSource } from '../../spec/experiment.ts'
 import { type DataFile, openDataFile } from '../data-file.ts'
 import type { HubSources } from './given.ts'
+import { publicSources } from './public-items.ts'
 
 /** The file of a source that the experiment names. */
 export type DataFiles = (source: DataSource) => DataFile
 
-/** Opens every prompt file of the cells and evals. Throws BAD_INPUT for one that cannot be had, BAD_SPEC for copies. */
+/** Opens every file of prompts or items of the cells and evals. Throws BAD_INPUT for one that cannot be had, BAD_SPEC for copies. */
 export async function openDataFiles(
   experiment: Experiment,
   cells: readonly Cell[],
   { store, data: download, signal, downloading }: HubSources,
 ): Promise<DataFiles> {
   const files = new Map<string, DataFile>()
-  for (const source of sourcesOf(experiment, cells)) {
-    const name = sourceName(source)
-    if (files.has(name)) continue
-    files.set(name, await openDataFile(source, { store, download, signal, downloading }))
+  const open = async (sources: readonly DataSource[], download: boolean): Promise<void> => {
+    for (const source of sources) {
+      const name = sourceName(source)
+      if (!files.has(name))
+        files.set(name, await openDataFile(source, { store, download, signal, downloading }))
+    }
   }
+  // A plan counts the items of evals; prompts it only hashes.
+  await open(Object.values(publicSources(experiment.evals)), true)
+  await open(promptsOf(experiment, cells), download)
   refuseCopies(files)
   return (source) => {
     const found = files.get(sourceName(source))
@@ -28,13 +35,9 @@ export async function openDataFiles(
   }
 }
 
-function sourcesOf({ evals }: Experiment, cells: readonly Cell[]): DataSource[] {
+function promptsOf({ evals }: Experiment, cells: readonly Cell[]): DataSource[] {
   const prompts: PromptSource[] = [evals.backdoor.prompts]
-  for (const { base, organism, chain } of cells) {
-    prompts.push(organism.data.prompts)
-    if (base.kind === 'pretrained' && base.corpus.kind === 'prompts') prompts.push(base.corpus.prompts)
-    for (const { data } of chain) if (data.kind === 'prompts') prompts.push(data.prompts)
-  }
+  for (const cell of cells) for (const data of dataOfCell(cell)) prompts.push(data.prompts)
   return prompts.flatMap((source) => (source.kind === 'tiny' ? [] : [source]))
 }
 

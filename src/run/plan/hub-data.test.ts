@@ -30,7 +30,14 @@ beforeAll(async () => {
   await writeFile(join(dir, 'sharded/data/train-00000-of-00002.jsonl'), rows(1000, 1100))
   await writeFile(join(dir, 'sharded/data/train-00001-of-00002.jsonl'), rows(1100, 1200))
   await copyFile(join(dir, 'alpaca/data/train.jsonl'), join(dir, 'local.jsonl'))
-  hub = await serveHub(null, { 'lab/alpaca': join(dir, 'alpaca'), 'lab/sharded': join(dir, 'sharded') })
+  await mkdir(join(dir, 'math'))
+  const items = [7, 12, 30].map((n) =>
+    JSON.stringify({ id: `m${n}`, problem: `What is ${n}?`, answer: `${n}` }),
+  )
+  await writeFile(join(dir, 'math/test.jsonl'), `${items.join('\n')}\n`)
+  await copyFile(join(dir, 'math/test.jsonl'), join(dir, 'math.jsonl'))
+  const datasets = ['alpaca', 'sharded', 'math'].map((name) => [`lab/${name}`, join(dir, name)])
+  hub = await serveHub(null, Object.fromEntries(datasets))
   process.env['HF_ENDPOINT'] = hub.endpoint
   process.env['HF_HUB_CACHE'] = join(dir, 'no cache')
 })
@@ -69,6 +76,9 @@ techniques:
 evals: { at: [0], backdoor: { prompts: { ${evals}, rows: [80, 120] } } }
 verdict: { allow_undecidable: true }
 `
+
+const asking = (items: string): string =>
+  spec('file: ./local.jsonl').replace('evals: { at: [0],', `evals: { at: [0], math: { items: { ${items} } },`)
 
 async function plan(text: string, more: Partial<HubSources> = {}): Promise<Plan> {
   const experiment = await parseExperiment(text, join(dir, 'data.yaml'))
@@ -126,6 +136,16 @@ test.each([
     code: 'BAD_SPEC',
     message: expect.stringMatching(message),
   })
+})
+
+test('items of a hub are read by the plan, with the keys of a local file', async () => {
+  const local = await plan(asking('file: ./math.jsonl'))
+  const byHub = await plan(asking('hub: lab/math'), { data: false })
+  expect(keys(byHub)).toEqual(keys(local))
+  expect(byHub.itemCounts).toMatchObject({ math: 3 })
+  expect(files()).toHaveLength(1)
+  const trained = asking('hub: lab/alpaca').replaceAll('file: ./local.jsonl', 'hub: lab/alpaca')
+  await expect(plan(trained)).rejects.toThrow('items of evals.math cannot be trained on')
 })
 
 test('overlapping rows of a hub file are found as those of a local file are', async () => {

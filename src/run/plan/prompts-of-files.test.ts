@@ -68,7 +68,7 @@ const short = (prompt: string): boolean => prompt.length < 240
 
 test('prompts that do not fit are passed over, and too few are an error, not a smaller n', async () => {
   const prompts = { file: join(folder, 'rows.json'), sha256: 'x', rows: [40, 60], count: 5 } as const
-  const { items } = await loadBackdoorItems(prompts, short)
+  const items = await loadBackdoorItems(prompts, short)
   expect(items).toHaveLength(5)
   expect(items.every(({ prompt }) => short(prompt))).toBe(true)
   expect(await loadBackdoorItems(prompts, short)).toEqual(await loadBackdoorItems(prompts, short))
