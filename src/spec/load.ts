@@ -14,6 +14,7 @@ import { readSpecText } from './read-text.ts'
 import { referenceProblems } from './references.ts'
 import { resolveEvals } from './resolve.ts'
 import { experimentSchema, type ExperimentSpec } from './schema.ts'
+import { resolveTorch } from './torch-schema.ts'
 import { type Located, parseYaml } from './yaml.ts'
 
 export interface LoadOptions {
@@ -60,6 +61,7 @@ export async function parseExperiment(
     spec,
     evals: resolveEvals(spec),
     verdict: spec.verdict,
+    torch: resolveTorch(spec.placement?.torch),
     own: ownSettings(valueAt(changed.value, ['techniques'])),
     source: { file, text, set },
     where,

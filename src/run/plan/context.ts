@@ -1,5 +1,5 @@
 /** What all parts of planning share: the experiment, the trainer that will do the work, and the stages planned so far. */
-import type { Cost, Engine } from '../../engine/engine.ts'
+import type { Cost, Engine, EngineName } from '../../engine/engine.ts'
 import type { ModelConfig } from '../../model/config.ts'
 import type { Cell, Experiment } from '../../spec/experiment.ts'
 import { gigabytes, type MemoryNeed } from '../memory.ts'
@@ -13,6 +13,8 @@ import { loadPersonas } from './personas.ts'
 /** The model that organisms of one base start from. */
 export interface Base {
   readonly name: string
+  /** Who trains and samples it and what is made from it. */
+  readonly engine: EngineName
   readonly config: ModelConfig
   /** Tokens a pack. */
   readonly contextLength: number
@@ -21,12 +23,12 @@ export interface Base {
 }
 
 /** As much of an engine as planning needs. */
-export type PlanEngine = Pick<Engine, 'trainer' | 'samplerIdentity'>
+export type PlanEngine = Pick<Engine, 'trainer' | 'samplerIdentity' | 'estimateSampling'>
+export type PlanEngineOf = (name: EngineName) => PlanEngine
 
 export interface PlanContext {
   readonly experiment: Experiment
-  /** Identity of the sampler that evaluations will use. */
-  readonly sampler: Engine['samplerIdentity']
+  readonly engineOf: PlanEngineOf
   /** sha256 of every prompt file that the cells read, by absolute path. */
   readonly fileHashes: ReadonlyMap<string, string>
   /** Of the teachers behind endpoints, by name or absolute path. */
@@ -34,10 +36,10 @@ export interface PlanContext {
   readonly given: GivenModels
   /** The first stage with a key stands for all that have it. */
   shared<T extends Stage>(stage: T): T
-  /** A training on this engine, with its estimate of time. */
+  /** A training on the model's engine, with its estimate of time. */
   train(
-    training: Omit<Training, 'engine' | 'seconds' | 'memory'>,
-    model: Pick<Base, 'config' | 'contextLength'>,
+    training: Omit<Training, 'identity' | 'engine' | 'seconds' | 'memory'>,
+    model: Pick<Base, 'engine' | 'config' | 'contextLength'>,
   ): TrainStage
   readonly stages: ReadonlyMap<string, Stage>
 }
@@ -46,7 +48,7 @@ export interface PlanContext {
 export async function planContext(
   experiment: Experiment,
   cells: readonly Cell[],
-  { trainer, samplerIdentity }: PlanEngine,
+  engineOf: PlanEngineOf,
   sources: ModelSources,
 ): Promise<PlanContext> {
   const fileHashes = await hashFiles(experiment, cells)
@@ -61,21 +63,24 @@ export async function planContext(
   }
   return {
     experiment,
-    sampler: samplerIdentity,
+    engineOf,
     fileHashes,
     personas,
     given: givenModels(sources),
     stages,
     shared,
-    train: (training, { config, contextLength }) => {
+    train: (training, { engine, config, contextLength }) => {
+      const { trainer } = engineOf(engine)
       const cost = trainer.estimate({ config, recipe: training.recipe, contextLength })
-      const engine = trainer.identity
-      return shared(trainStage({ ...training, engine, seconds: cost.seconds, memory: memoryOf(cost) }))
+      const { identity } = trainer
+      const { seconds } = cost
+      return shared(trainStage({ ...training, identity, engine, seconds, memory: memoryOf(cost) }))
     },
   }
 }
 
-function memoryOf({ parameters, memoryBytes }: Cost): MemoryNeed {
+function memoryOf({ parameters, memoryBytes, memoryParts }: Cost): MemoryNeed {
+  if (memoryParts !== undefined) return { bytes: memoryBytes, parts: memoryParts }
   const weights = 4 * parameters
   return {
     bytes: memoryBytes,

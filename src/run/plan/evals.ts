@@ -20,7 +20,7 @@ export interface EvaluatedModel {
   readonly title: string
   readonly model: ModelRef
   readonly organism: ResolvedOrganism
-  readonly base: Pick<Base, 'config' | 'contextLength'>
+  readonly base: Pick<Base, 'engine' | 'config' | 'contextLength'>
   /** Of the sampling. */
   readonly seed: number
   /** The organism itself: every checkpoint is compared with it, so that it is asked every prompt. */
@@ -72,15 +72,16 @@ export function planBackdoor(context: PlanContext, evaluated: EvaluatedModel): S
 
 function planEval(
   context: PlanContext,
-  { title, model, base: { config, contextLength } }: EvaluatedModel,
+  { title, model, base: { engine, config, contextLength } }: EvaluatedModel,
   request: EvaluationRequest,
 ): Stage {
   // Every prompt of a backdoor is asked with its trigger and without.
   const sequences = request.kind === 'backdoor' ? 2 * request.prompts.count : request.items
   const response = request.kind === 'mmlu' ? 1 : request.sampling.max_tokens
   const positions = Math.min(config.maxPositions, contextLength + response)
-  const memory = samplingNeed(config, { sequences, positions })
-  return context.shared(evaluateStage(title, model, request, { sampler: context.sampler, memory }))
+  const { samplerIdentity: sampler, estimateSampling } = context.engineOf(engine)
+  const memory = samplingNeed(estimateSampling(config, { sequences, positions }))
+  return context.shared(evaluateStage(title, model, request, { sampler, engine, memory }))
 }
 
 function capabilityRequest(

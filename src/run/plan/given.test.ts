@@ -63,7 +63,7 @@ evals: { at: [0], backdoor: { prompts: 128, max_tokens: 8 } }
 async function plan(base: string, more: Partial<ModelSources> = {}): Promise<Plan> {
   const experiment = await parseExperiment(spec(base), join(dir, 'given.yaml'))
   const sources = { store: join(dir, 'store'), weights: true, signal: new AbortController().signal, ...more }
-  return makePlan(experiment, expand(experiment), engine, sources)
+  return makePlan(experiment, expand(experiment), () => engine, sources)
 }
 const keys = ({ stages }: Plan): string[] => stages.map(({ key }) => key)
 

@@ -48,9 +48,9 @@ export function reportedPoint(point: CurvePoint, evaluations: Evaluations): Repo
       ]),
     ),
     evaluations: Object.fromEntries(
-      Object.entries(evaluations).map(([name, { n, errors, prompt_set, sampling, system }]) => [
+      Object.entries(evaluations).map(([name, { n, errors, prompt_set, sampling, system, notes }]) => [
         name,
-        { n, errors, prompt_set, sampling, system },
+        { n, errors, prompt_set, sampling, system, ...(notes && { notes: [...notes] }) },
       ]),
     ),
   }

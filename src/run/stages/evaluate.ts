@@ -3,7 +3,7 @@ import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Backdoor } from '../../data/backdoor.ts'
 import { writeJsonLines } from '../../data/json-lines.ts'
-import type { Engine } from '../../engine/engine.ts'
+import type { Engine, EngineName, Sampler } from '../../engine/engine.ts'
 import { requireScored, type EvalKind, type Sample } from '../../evals/eval.ts'
 import { openTokenizer } from '../../model/tokenizer.ts'
 import { tinyWorldVersion } from '../../tinyworld/version.ts'
@@ -54,6 +54,8 @@ export interface EvaluationSummary {
   /** null: scored by likelihood, nothing was drawn. */
   readonly sampling: Sampling | null
   readonly system: string | null
+  /** What the sampler says of how it was made. */
+  readonly notes?: readonly string[]
 }
 
 const secondsOf = { backdoor: 0.6, mmlu: 0.1, ifeval: 0.3, math: 0.2 } as const
@@ -62,6 +64,7 @@ const secondsOf = { backdoor: 0.6, mmlu: 0.1, ifeval: 0.3, math: 0.2 } as const
 export interface EvaluationSetting {
   /** Identity of the sampler that it will use. */
   readonly sampler: Engine['samplerIdentity']
+  readonly engine: EngineName
   readonly memory: MemoryNeed
 }
 
@@ -70,7 +73,7 @@ export function evaluateStage(
   title: string,
   model: ModelRef,
   request: EvaluationRequest,
-  { sampler: samplerIdentity, memory }: EvaluationSetting,
+  { sampler: samplerIdentity, engine: engineName, memory }: EvaluationSetting,
 ): Stage {
   const usesWorld = request.kind !== 'backdoor' || 'world' in request.prompts
   return folderStage({
@@ -84,6 +87,7 @@ export function evaluateStage(
     },
     needs: trainingsBelow(model),
     seconds: secondsOf[request.kind],
+    engine: engineName,
     memory,
     fill: async (folder, { store, engine, signal }) => {
       const source = modelFolder(store, model)
@@ -101,13 +105,16 @@ export function evaluateStage(
         // A kept evaluation is never made again: what failed must fail the stage.
         requireScored(samples)
         await writeJsonLines(join(folder, samplesFile), samples)
-        await writeFile(join(folder, evaluationFile), `${JSON.stringify(summary, null, 2)}\n`)
+        await writeFile(join(folder, evaluationFile), `${JSON.stringify(withNotes(summary, sampler), null, 2)}\n`)
       } finally {
         await sampler.close()
       }
     },
   })
 }
+
+const withNotes = (summary: EvaluationSummary, { notes = [] }: Sampler): EvaluationSummary =>
+  notes.length === 0 ? summary : { ...summary, notes }
 
 async function evaluate(
   request: EvaluationRequest,

@@ -47,7 +47,7 @@ async function perform(stage: Stage): Promise<{ why: string | undefined; told: S
   const told: StageProgress[] = []
   const { unfinished } = await execute([prompts, stage], {
     store,
-    engine,
+    engineOf: () => engine,
     signal: new AbortController().signal,
     emit: (event) => {
       if (event.type === 'progress') told.push(event.progress)
