@@ -22,14 +22,8 @@ export function generateForward(
     context,
     Promise.all(
       requests.map(async ({ id, prompt, maxTokens, temperature, topP, seed }) => {
-        const { tokens, finish } = await process.ask({
-          kind: 'generate',
-          prompt,
-          max_tokens: maxTokens,
-          temperature,
-          top_p: topP,
-          seed: streamSeed(id, seed),
-        })
+        const request = { kind: 'generate', prompt, max_tokens: maxTokens, temperature, top_p: topP, seed } as const
+        const { tokens, finish } = await process.ask(request, id)
         return { id, tokens, finish }
       }),
     ),
@@ -60,7 +54,7 @@ export function sequencesForward(
   return unlessAborted(context, Promise.all(asked))
 }
 
-/** A request's stream is named by its seed and id, as in the embedded sampler; servers take whole numbers. */
+/** Servers take whole numbers: one for the seed and the id, which together name the random stream of a response. */
 export const streamSeed = (id: string, seed: number): number => rng(seed, 'sample', id).int(2 ** 31)
 
 /** Rejects with INTERRUPTED as soon as the signal fires. */

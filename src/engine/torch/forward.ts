@@ -23,7 +23,7 @@ export type ForwardRequest =
       readonly max_tokens: number
       readonly temperature: number
       readonly top_p: number
-      readonly seed: number | string
+      readonly seed: number
     }
   | {
       readonly kind: 'choices'
@@ -54,6 +54,7 @@ const START_PATIENCE_MS = 1_800_000
 const END_PATIENCE_MS = 5_000
 
 interface Pending {
+  readonly settled: Promise<unknown>
   readonly kind: ForwardRequest['kind']
   readonly resolve: (answer: unknown) => void
   readonly reject: (error: unknown) => void
@@ -114,14 +115,18 @@ export class ForwardProcess {
     return this.broken === null && this.child.running
   }
 
-  /** Rejects with ENGINE when the request failed or the process ended. */
-  ask<R extends ForwardRequest>(request: R): Promise<ForwardAnswer<R['kind']>> {
-    return new Promise((resolve, reject) => {
-      if (this.broken !== null) return reject(this.broken)
-      const id = String(this.asked++)
-      this.pending.set(id, { kind: request.kind, resolve: resolve as Pending['resolve'], reject })
-      this.child.stdin?.write(`${JSON.stringify({ id, ...request })}\n`)
-    })
+  /**
+   * Rejects with ENGINE when the request failed or the process ended. With its seed the id names the random stream of a response;
+   * of two requests with one id the later waits.
+   */
+  async ask<R extends ForwardRequest>(request: R, id = `#${this.asked++}`): Promise<ForwardAnswer<R['kind']>> {
+    for (let same = this.pending.get(id); same !== undefined; same = this.pending.get(id)) await same.settled
+    if (this.broken !== null) throw this.broken
+    const { promise, resolve, reject } = Promise.withResolvers<ForwardAnswer<R['kind']>>()
+    const settled = promise.catch(() => null)
+    this.pending.set(id, { kind: request.kind, settled, resolve: resolve as Pending['resolve'], reject })
+    this.child.stdin?.write(`${JSON.stringify({ id, ...request })}\n`)
+    return promise
   }
 
   async close(): Promise<void> {
