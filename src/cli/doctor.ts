@@ -18,7 +18,9 @@ export function doctorCommand(): Command {
   return new Command('doctor')
     .description('what this machine can do, what is missing, and the command that installs it')
     .addOption(
-      new Option('--engine <name>', 'the engine that must be able to run').choices(engineNames).default('embedded'),
+      new Option('--engine <name>', 'the engine that must be able to run')
+        .choices(engineNames)
+        .default('embedded'),
     )
     .option('--python <path>', 'the interpreter of the torch engine')
     .addOption(storeOption())
@@ -52,7 +54,10 @@ function linesOf(report: DoctorReport): string[] {
 }
 
 function torchLines({ python, report, missing }: DoctorReport['torch']): string[] {
-  const lacks = missing.flatMap(({ what, command }) => [`            missing: ${what}`, `              ${command}`])
+  const lacks = missing.flatMap(({ what, command }) => [
+    `            missing: ${what}`,
+    `              ${command}`,
+  ])
   const needed = missing.length === 0 ? '✓' : '✗ only bases with `engine: torch` need it;'
   if (report === null) return [`torch       ${needed} no Python that can run it`, ...lacks]
   const versions = Object.entries(report.versions).map(([name, own]) => `${name} ${own.found ?? '-'}`)

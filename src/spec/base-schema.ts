@@ -29,7 +29,9 @@ const loss = z.enum(['response', 'all']).describe('which tokens are scored: the 
 const engine = z
   .enum(engineNames)
   .optional()
-  .describe('who trains and samples this model and all that is made from it: `embedded` (here, the default) or `torch`')
+  .describe(
+    'who trains and samples this model and all that is made from it: `embedded` (here, the default) or `torch`',
+  )
 const baseSeed = seed
   .optional()
   .describe('train this model once, with this seed, for all cells; else the seed of the cell')

@@ -22,7 +22,14 @@ export function generateForward(
     context,
     Promise.all(
       requests.map(async ({ id, prompt, maxTokens, temperature, topP, seed }) => {
-        const request = { kind: 'generate', prompt, max_tokens: maxTokens, temperature, top_p: topP, seed } as const
+        const request = {
+          kind: 'generate',
+          prompt,
+          max_tokens: maxTokens,
+          temperature,
+          top_p: topP,
+          seed,
+        } as const
         const { tokens, finish } = await process.ask(request, id)
         return { id, tokens, finish }
       }),

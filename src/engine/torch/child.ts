@@ -45,7 +45,9 @@ export async function startChild(options: StartOptions): Promise<Child> {
     child = spawn(command.file, command.args, { env, cwd, stdio, detached: true })
     child.once('spawn', onStart)
     child.once('error', (error) =>
-      onError(new LabError('ENGINE', `${command.file} cannot be started: ${error.message}`, { cause: error })),
+      onError(
+        new LabError('ENGINE', `${command.file} cannot be started: ${error.message}`, { cause: error }),
+      ),
     )
   } finally {
     closeSync(fd)
@@ -101,7 +103,9 @@ interface ProcessStat {
 /** Every descendant of a process; none where there is no /proc. */
 async function startedBy(pid: number): Promise<ProcessStat[]> {
   const names = await readdir('/proc').catch(() => [])
-  const all = await Promise.all(names.filter((name) => /^\d+$/.test(name)).map((name) => statOf(Number(name))))
+  const all = await Promise.all(
+    names.filter((name) => /^\d+$/.test(name)).map((name) => statOf(Number(name))),
+  )
   const below = (parent: number): ProcessStat[] =>
     all.flatMap((found) => (found?.parent === parent ? [found, ...below(found.pid)] : []))
   return below(pid)
@@ -143,7 +147,10 @@ export function lastLines(file: string, count = 12): string {
       const { size } = fstatSync(fd)
       const bytes = Buffer.alloc(Math.min(size, TAIL_BYTES))
       readSync(fd, bytes, 0, bytes.length, size - bytes.length)
-      const lines = bytes.toString('utf8').split('\n').filter((line) => line.trim() !== '')
+      const lines = bytes
+        .toString('utf8')
+        .split('\n')
+        .filter((line) => line.trim() !== '')
       return lines.slice(-count).join('\n')
     } finally {
       closeSync(fd)

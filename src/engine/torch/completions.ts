@@ -16,9 +16,7 @@ export interface Endpoint {
   readonly model: string
 }
 
-const promptLogprobsSchema = z.array(
-  z.record(z.string(), z.looseObject({ logprob: z.number() })).nullable(),
-)
+const promptLogprobsSchema = z.array(z.record(z.string(), z.looseObject({ logprob: z.number() })).nullable())
 const answerSchema = z.looseObject({
   choices: z.tuple([
     z.looseObject({
@@ -90,7 +88,10 @@ export async function complete(
   const answer = answerOf(await post(endpoint, { ...common, ...own }, signal), endpoint)
   const [{ text, finish_reason, token_ids }] = answer.choices
   if (finish_reason !== 'stop' && finish_reason !== 'length') {
-    throw new LabError('ENGINE', `${endpoint.url} ended a response with ${JSON.stringify(finish_reason ?? null)}`)
+    throw new LabError(
+      'ENGINE',
+      `${endpoint.url} ended a response with ${JSON.stringify(finish_reason ?? null)}`,
+    )
   }
   const last = token_ids?.at(-1)
   const ended = finish_reason === 'stop' && last !== undefined && stopIds.includes(last)
@@ -114,7 +115,10 @@ export async function promptLogprobs(
   return tokens.slice(1).map((token, i) => {
     const logprob = told?.[i + 1]?.[String(token)]?.logprob
     if (logprob !== undefined) return logprob
-    throw new LabError('ENGINE', `${endpoint.url} left out the log-probability of token ${i + 2} of ${tokens.length}`)
+    throw new LabError(
+      'ENGINE',
+      `${endpoint.url} left out the log-probability of token ${i + 2} of ${tokens.length}`,
+    )
   })
 }
 
@@ -148,7 +152,9 @@ export async function listModels(url: string): Promise<readonly { id: string; ro
 
 /** vLLM reads an adapter while it runs. Throws ENGINE where the server cannot. */
 export async function loadAdapter(url: string, name: string, folder: string): Promise<void> {
-  const answer = await askJson(`${url}/v1/load_lora_adapter`, { body: { lora_name: name, lora_path: folder } })
+  const answer = await askJson(`${url}/v1/load_lora_adapter`, {
+    body: { lora_name: name, lora_path: folder },
+  })
   if (answer.status === 200 || /already been loaded/.test(answer.text)) return
   throw new LabError('ENGINE', `${url} cannot load the adapter ${folder}: ${short(answer)}`, {
     hint: 'vLLM needs --enable-lora, a large enough --max-lora-rank and VLLM_ALLOW_RUNTIME_LORA_UPDATING=True.',

@@ -41,7 +41,10 @@ export interface TrainingMemory {
  * Activations are those of `microBatch` packs: every block's, or with checkpointing what lies between blocks and one block's; and
  * logits with their gradient in float32, as if every token were scored.
  */
-export function trainingMemory(settings: TorchSettings, { config, recipe, contextLength }: TrainingJob): TrainingMemory {
+export function trainingMemory(
+  settings: TorchSettings,
+  { config, recipe, contextLength }: TrainingJob,
+): TrainingMemory {
   const { processes, microBatch, gradientCheckpointing, dtype } = settings
   const parameters = parameterCount(config)
   const lora = recipe.method === 'lora' ? recipe.lora : null
@@ -91,7 +94,9 @@ export function trainingCost(settings: TorchSettings, job: TrainingJob): Cost {
     tokens,
     seconds: (flops * tokens) / speed,
     memoryBytes: processes * (PROCESS_BYTES + inMain),
-    memoryParts: [`each of ${processes} with ${parts.join(', ')}${onGpu && !cpuOffload ? ' on its GPU' : ''}`],
+    memoryParts: [
+      `each of ${processes} with ${parts.join(', ')}${onGpu && !cpuOffload ? ' on its GPU' : ''}`,
+    ],
     ...(onGpu ? { deviceBytes: CONTEXT_BYTES + activations + (cpuOffload ? 0 : state) } : {}),
   }
 }
@@ -109,7 +114,10 @@ export function samplingCost(
   const { layers, kvHeads, headDim } = config
   const cache = Math.min(sequences, TOGETHER) * positions * layers * 2 * kvHeads * headDim
   const held = device === 'cuda' ? 0 : bytesOf(dtype) * (parameters + cache)
-  const what = device === 'cuda' ? 'Python; the model is on the GPU' : `${gigabytes(held)} of weights, keys and values in ${dtype}`
+  const what =
+    device === 'cuda'
+      ? 'Python; the model is on the GPU'
+      : `${gigabytes(held)} of weights, keys and values in ${dtype}`
   return { parameters, memoryBytes: PROCESS_BYTES + held, memoryParts: [what] }
 }
 

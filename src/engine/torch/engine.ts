@@ -18,7 +18,10 @@ export interface TorchEngineOptions {
 }
 
 /** Starts nothing before the first training or model. Throws ENGINE where the package's own files are missing. */
-export function createTorchEngine({ settings, launch = launchOfSlurm(process.env) }: TorchEngineOptions): Engine {
+export function createTorchEngine({
+  settings,
+  launch = launchOfSlurm(process.env),
+}: TorchEngineOptions): Engine {
   const versions = wantedVersions()
   const lane = new Lane()
   const { device, dtype, processes, microBatch, cpuOffload, attention } = settings

@@ -84,10 +84,18 @@ export async function findPackages(python: string, names: readonly string[]): Pr
       cause,
     })
   const out = await new Promise<string>((resolve, reject) => {
-    execFile(python, ['-c', probe, ...names], { env: pythonEnvironment(), timeout: 60_000 }, (error, stdout) => {
-      if (error === null) resolve(stdout)
-      else reject(missing('code' in error && error.code === 'ENOENT' ? 'is not there' : 'cannot be run', error))
-    })
+    execFile(
+      python,
+      ['-c', probe, ...names],
+      { env: pythonEnvironment(), timeout: 60_000 },
+      (error, stdout) => {
+        if (error === null) resolve(stdout)
+        else
+          reject(
+            missing('code' in error && error.code === 'ENOENT' ? 'is not there' : 'cannot be run', error),
+          )
+      },
+    )
   })
   const parsed = probeSchema.safeParse(jsonOf(out))
   if (!parsed.success) throw missing('does not answer as Python 3 does')

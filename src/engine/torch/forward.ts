@@ -30,7 +30,11 @@ export type ForwardRequest =
       readonly prompt: readonly number[]
       readonly choices: readonly (readonly number[])[]
     }
-  | { readonly kind: 'sequence'; readonly prompt: readonly number[]; readonly continuation: readonly number[] }
+  | {
+      readonly kind: 'sequence'
+      readonly prompt: readonly number[]
+      readonly continuation: readonly number[]
+    }
 
 export const answerSchemas = {
   generate: z.strictObject({ id: z.string(), tokens: z.array(z.int()), finish: z.enum(['stop', 'length']) }),
@@ -74,8 +78,7 @@ export class ForwardProcess {
     this.log = log
     // Who waits for `ready` is told; nobody may.
     this.ready.promise.catch(() => {})
-    if (child.stdout !== null)
-      createInterface({ input: child.stdout }).on('line', (line) => this.take(line))
+    if (child.stdout !== null) createInterface({ input: child.stdout }).on('line', (line) => this.take(line))
     // A write after its end is told as its exit.
     child.stdin?.on('error', () => {})
     void child.exited.then((exit) => {
@@ -83,7 +86,9 @@ export class ForwardProcess {
       this.fail(
         this.closing
           ? interrupted()
-          : new LabError('ENGINE', `the forward process ${exitText(exit)}\n${last}`, { hint: `the log is ${log}` }),
+          : new LabError('ENGINE', `the forward process ${exitText(exit)}\n${last}`, {
+              hint: `the log is ${log}`,
+            }),
       )
     })
   }
@@ -103,7 +108,8 @@ export class ForwardProcess {
     const process = new ForwardProcess(child, log)
     try {
       const inTime = await settledWithin(process.ready.promise, startPatienceMs)
-      if (!inTime) throw new LabError('ENGINE', `the forward process was not ready in time; the log is ${log}`)
+      if (!inTime)
+        throw new LabError('ENGINE', `the forward process was not ready in time; the log is ${log}`)
       return process
     } catch (error) {
       await process.close()
@@ -119,7 +125,10 @@ export class ForwardProcess {
    * Rejects with ENGINE when the request failed or the process ended. With its seed the id names the random stream of a response;
    * of two requests with one id the later waits.
    */
-  async ask<R extends ForwardRequest>(request: R, id = `#${this.asked++}`): Promise<ForwardAnswer<R['kind']>> {
+  async ask<R extends ForwardRequest>(
+    request: R,
+    id = `#${this.asked++}`,
+  ): Promise<ForwardAnswer<R['kind']>> {
     for (let same = this.pending.get(id); same !== undefined; same = this.pending.get(id)) await same.settled
     if (this.broken !== null) throw this.broken
     const { promise, resolve, reject } = Promise.withResolvers<ForwardAnswer<R['kind']>>()
@@ -146,14 +155,19 @@ export class ForwardProcess {
       const start = startErrorSchema.safeParse(json)
       const what = start.success ? start.data.error : `a line that is no answer: ${line.slice(0, 200)}`
       return this.fail(
-        new LabError('ENGINE', `the forward process: ${what}`, { hint: start.data?.hint ?? `the log is ${this.log}` }),
+        new LabError('ENGINE', `the forward process: ${what}`, {
+          hint: start.data?.hint ?? `the log is ${this.log}`,
+        }),
       )
     }
     this.pending.delete(id)
     if (failed.success) return request.reject(new LabError('ENGINE', `torch: ${failed.data.error}`))
     const answer = answerSchemas[request.kind].safeParse(json)
     if (answer.success) request.resolve(answer.data)
-    else request.reject(new LabError('ENGINE', `the forward process answered what was not asked: ${line.slice(0, 200)}`))
+    else
+      request.reject(
+        new LabError('ENGINE', `the forward process answered what was not asked: ${line.slice(0, 200)}`),
+      )
   }
 
   private fail(error: LabError): void {

@@ -32,7 +32,8 @@ export function askJson(
       url,
       {
         method: payload === null ? 'GET' : 'POST',
-        headers: payload === null ? {} : { 'content-type': 'application/json', 'content-length': payload.length },
+        headers:
+          payload === null ? {} : { 'content-type': 'application/json', 'content-length': payload.length },
         ...(signal === undefined ? {} : { signal }),
       },
       (response) => {

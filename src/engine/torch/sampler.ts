@@ -53,7 +53,10 @@ export function createTorchSamplerHost(options: SamplerHostOptions): TorchSample
     return new ForwardSampler(value, config, leave)
   }
 
-  const openServed = async (folder: string, asked: Exclude<TorchSettings['sampler'], 'forward'>): Promise<Sampler> => {
+  const openServed = async (
+    folder: string,
+    asked: Exclude<TorchSettings['sampler'], 'forward'>,
+  ): Promise<Sampler> => {
     const parts = await partsOf(folder)
     const tokenizerFolder = await tokenizerFolderOf(parts)
     const tokenizer = await openTokenizer(tokenizerFolder)

@@ -177,7 +177,10 @@ async function given({ server, folder, parts }: ServedModelOptions): Promise<End
   const [adapter, another] = parts.adapters
   const base = await realpath(parts.base)
   const roots = await Promise.all(
-    models.map(async ({ id, root }) => ({ id, root: root === null ? null : await realpath(root).catch(() => root) })),
+    models.map(async ({ id, root }) => ({
+      id,
+      root: root === null ? null : await realpath(root).catch(() => root),
+    })),
   )
   const below = roots.find(({ root }) => root === base)
   if (below !== undefined && another === undefined) {

@@ -1,9 +1,10 @@
 /** An OpenAI-compatible server of ours over one model folder: started, waited for until it is healthy, ended by its id. */
+import { existsSync } from 'node:fs'
 import { createServer } from 'node:net'
-import { join } from 'node:path'
+import { delimiter, dirname, isAbsolute, join } from 'node:path'
 import { LabError } from '../../errors.ts'
 import { endChild, exitText, lastLines, settledWithin, startChild, type Child } from './child.ts'
-import { findPackages, installCommand, pythonEnvironment } from './environment.ts'
+import { findPackages, pythonEnvironment } from './environment.ts'
 import { askJson } from './http.ts'
 import type { CommandLine } from './launch.ts'
 import type { TorchSettings } from './settings.ts'
@@ -31,6 +32,9 @@ const HEALTH_EVERY_MS = 250
 /** In which it answers what it was asked; then its group is killed. */
 const END_PATIENCE_MS = 15_000
 
+/** What `transformers serve` imports. */
+const serverPackages = ['transformers', 'fastapi', 'uvicorn', 'openai', 'pydantic']
+
 /** What vLLM calls the model that it was started with. */
 export const vllmModelName = 'base'
 /** What transformers calls it: the folder that it is started in. A path could hold a `@` or `:`, which mean something to it. */
@@ -45,23 +49,30 @@ export interface ServerProcess {
   close(): Promise<void>
 }
 
+/** vLLM wants a torch of its own: it may be beside the interpreter or, from another environment, on the path. Null: nowhere. */
+export function findVllm(python: string, env: NodeJS.ProcessEnv = process.env): string | null {
+  const beside = isAbsolute(python) ? [dirname(python)] : []
+  const folders = [...beside, ...(env['PATH'] ?? '').split(delimiter)].filter((folder) => folder !== '')
+  return folders.map((folder) => join(folder, 'vllm')).find((file) => existsSync(file)) ?? null
+}
+
 /** The server that `auto` means: vLLM on a GPU where it is installed, else `transformers serve`. Throws ENGINE if neither is there. */
 export async function chooseServer(
   asked: 'auto' | ServerKind,
   python: string,
   device: TorchSettings['device'],
 ): Promise<ServerKind> {
-  const { versions } = await findPackages(python, ['vllm', 'transformers', 'fastapi', 'uvicorn', 'openai', 'pydantic'])
-  const has = (name: string): boolean => (versions[name] ?? null) !== null
-  const serves = ['transformers', 'fastapi', 'uvicorn', 'openai', 'pydantic'].every(has)
-  if (asked === 'vllm' ? has('vllm') : asked === 'auto' && device === 'cuda' && has('vllm')) return 'vllm'
+  const { versions } = await findPackages(python, serverPackages)
+  const vllm = findVllm(python) !== null
+  const serves = serverPackages.every((name) => (versions[name] ?? null) !== null)
+  if (vllm && (asked === 'vllm' || (asked === 'auto' && device === 'cuda'))) return 'vllm'
   if (asked !== 'vllm' && serves) return 'transformers'
   const what = asked === 'vllm' ? 'vLLM' : asked === 'transformers' ? '`transformers serve`' : 'no server'
   throw new LabError('ENGINE', `${what} is ${asked === 'auto' ? '' : 'not '}installed for ${python}`, {
     hint:
       asked === 'vllm'
-        ? `${python} -m pip install vllm, or write \`sampler: forward\``
-        : `${installCommand} installs \`transformers serve\`; or write \`sampler: forward\``,
+        ? 'install vLLM into an environment of its own and put its `vllm` on the path, or write `sampler: forward`'
+        : `${python} -m pip install "transformers[serving]" installs \`transformers serve\`; or write \`sampler: forward\``,
   })
 }
 
@@ -98,18 +109,19 @@ export async function startServer(options: ServerOptions): Promise<ServerProcess
   }
 }
 
-/** `python -c` is the console script of the very same interpreter. */
+/** `python -c` is the console script `transformers` of that very interpreter. */
 export function serverCommand(options: ServerOptions, port: number): CommandLine {
   const { kind, python, settings, devices, folder, loraRank } = options
-  const script = (module: string, args: readonly string[]): CommandLine => ({
-    file: python,
-    args: ['-c', `from ${module} import main; main()`, 'serve', ...args],
-  })
   const where = ['--host', '127.0.0.1', '--port', String(port), '--dtype', settings.dtype]
   if (kind === 'transformers') {
-    return script('transformers.cli.transformers', [transformersModelName, ...where, '--device', settings.device])
+    const script = ['-c', 'from transformers.cli.transformers import main; main()']
+    return {
+      file: python,
+      args: [...script, 'serve', transformersModelName, ...where, '--device', settings.device],
+    }
   }
-  return script('vllm.entrypoints.cli.main', [
+  const args = [
+    'serve',
     folder,
     ...where,
     '--served-model-name',
@@ -120,7 +132,8 @@ export function serverCommand(options: ServerOptions, port: number): CommandLine
     '--tensor-parallel-size',
     String(devices),
     ...(loraRank === null ? [] : ['--enable-lora', '--max-lora-rank', String(vllmRank(loraRank))]),
-  ])
+  ]
+  return { file: findVllm(python) ?? 'vllm', args }
 }
 
 /** vLLM knows these ranks; an adapter of a smaller one fits. */
@@ -129,7 +142,10 @@ const vllmRanks = [8, 16, 32, 64, 128, 256, 320, 512]
 function vllmRank(rank: number): number {
   const found = vllmRanks.find((known) => known >= rank)
   if (found !== undefined) return found
-  throw new LabError('BAD_INPUT', `vLLM serves no adapter of rank ${rank}; ${vllmRanks.at(-1)} is the largest`)
+  throw new LabError(
+    'BAD_INPUT',
+    `vLLM serves no adapter of rank ${rank}; ${vllmRanks.at(-1)} is the largest`,
+  )
 }
 
 async function waitForHealth(
@@ -147,7 +163,10 @@ async function waitForHealth(
       })
     }
     if (performance.now() > until) {
-      throw new LabError('ENGINE', `the ${kind} server was not healthy within ${patienceMs / 1000} s\n${lastLines(log)}`)
+      throw new LabError(
+        'ENGINE',
+        `the ${kind} server was not healthy within ${patienceMs / 1000} s\n${lastLines(log)}`,
+      )
     }
   }
 }

@@ -111,7 +111,8 @@ export class ServerSampler implements Sampler {
     }
     const { finish } = completion
     const tokens = completion.tokens ?? tokensOfText(this.tokenizer, completion.text)
-    if (tokens === null) return this.byForward(request, 'responses whose text has no tokens of its own', context)
+    if (tokens === null)
+      return this.byForward(request, 'responses whose text has no tokens of its own', context)
     return { id, tokens, finish }
   }
 
@@ -163,11 +164,7 @@ export class ServerSampler implements Sampler {
 }
 
 /** Results in order, at most `width` under way; the first failure ends it. */
-async function inTurn<T, R>(
-  items: readonly T[],
-  width: number,
-  work: (item: T) => Promise<R>,
-): Promise<R[]> {
+async function inTurn<T, R>(items: readonly T[], width: number, work: (item: T) => Promise<R>): Promise<R[]> {
   const results = new Array<R>(items.length)
   const left = items.entries()
   const worker = async (): Promise<void> => {

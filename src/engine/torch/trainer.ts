@@ -7,7 +7,13 @@ import { checkJob } from '../check-job.ts'
 import type { EngineContext, TrainEvent, Trainer, TrainJob } from '../engine.ts'
 import { endChild, exitText, lastLines, settledWithin, startChild, type Child } from './child.ts'
 import { trainingCost } from './cost.ts'
-import { checkEnvironment, installCommand, pythonEnvironment, pythonOf, type Versions } from './environment.ts'
+import {
+  checkEnvironment,
+  installCommand,
+  pythonEnvironment,
+  pythonOf,
+  type Versions,
+} from './environment.ts'
 import { failureOf, metricsOf, parseEvent, type TorchEvent, type TorchFailure } from './events.ts'
 import { waitForFormerProcess, writeProcess } from './former-process.ts'
 import { workFiles, writeJob } from './job.ts'
@@ -26,11 +32,12 @@ export interface TorchTrainerOptions {
   readonly lane: Lane
   /** How long a training that is asked to stop may take to save itself. Default 10 minutes. */
   readonly stopPatienceMs?: number
+  /** From SIGTERM to SIGKILL where it does not. Default 30 s. */
+  readonly termPatienceMs?: number
 }
 
 const STOP_PATIENCE_MS = 600_000
 const POLL_MS = 200
-/** From SIGTERM to SIGKILL. */
 const TERM_PATIENCE_MS = 30_000
 /** The package's exit code for a training that was stopped and can go on. */
 const PREEMPTED = 75
@@ -61,7 +68,13 @@ async function* run(
   { signal }: EngineContext,
   options: TorchTrainerOptions,
 ): AsyncGenerator<TrainEvent, void, undefined> {
-  const { settings, launch, versions, stopPatienceMs = STOP_PATIENCE_MS } = options
+  const {
+    settings,
+    launch,
+    versions,
+    stopPatienceMs = STOP_PATIENCE_MS,
+    termPatienceMs = TERM_PATIENCE_MS,
+  } = options
   const { workDir } = job
   if (signal.aborted) throw interrupted()
   const python = pythonOf(settings.python)
@@ -87,7 +100,7 @@ async function* run(
       await writeProcess(workDir, child.pid)
       yield* follow(child, { tail, file: events, workDir, signal })
     } finally {
-      if (child.running) await stop(child, workDir, stopPatienceMs)
+      if (child.running) await stop(child, workDir, { stopPatienceMs, termPatienceMs })
     }
   } finally {
     await tail.close()
@@ -102,9 +115,16 @@ function trainEnvironment(): NodeJS.ProcessEnv {
 }
 
 /** It ends after its step, saved; one that does not is ended. */
-async function stop(child: Child, workDir: string, patienceMs: number): Promise<void> {
+async function stop(
+  child: Child,
+  workDir: string,
+  {
+    stopPatienceMs,
+    termPatienceMs,
+  }: Required<Pick<TorchTrainerOptions, 'stopPatienceMs' | 'termPatienceMs'>>,
+): Promise<void> {
   await writeFile(join(workDir, workFiles.stop), 'stop\n')
-  if (!(await settledWithin(child.exited, patienceMs))) await endChild(child, TERM_PATIENCE_MS)
+  if (!(await settledWithin(child.exited, stopPatienceMs))) await endChild(child, termPatienceMs)
 }
 
 interface Followed {
@@ -145,11 +165,15 @@ async function* follow(
   if (ending.preempted || exit.code === PREEMPTED) throw interrupted()
   if (ending.done) return
   const last = lastLines(log)
-  throw new LabError('ENGINE', `the training process ${exitText(exit)} without saying why\n${last}`.trimEnd(), {
-    hint: last.includes('ModuleNotFoundError')
-      ? `${installCommand} installs what is missing`
-      : `the whole log is ${log}; the same command goes on from the last saved step`,
-  })
+  throw new LabError(
+    'ENGINE',
+    `the training process ${exitText(exit)} without saying why\n${last}`.trimEnd(),
+    {
+      hint: last.includes('ModuleNotFoundError')
+        ? `${installCommand} installs what is missing`
+        : `the whole log is ${log}; the same command goes on from the last saved step`,
+    },
+  )
 }
 
 /** How a process said that it would end. */

@@ -105,7 +105,10 @@ export function evaluateStage(
         // A kept evaluation is never made again: what failed must fail the stage.
         requireScored(samples)
         await writeJsonLines(join(folder, samplesFile), samples)
-        await writeFile(join(folder, evaluationFile), `${JSON.stringify(withNotes(summary, sampler), null, 2)}\n`)
+        await writeFile(
+          join(folder, evaluationFile),
+          `${JSON.stringify(withNotes(summary, sampler), null, 2)}\n`,
+        )
       } finally {
         await sampler.close()
       }
