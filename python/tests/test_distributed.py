@@ -105,7 +105,8 @@ def test_an_adapter_has_every_tensor_and_peft_opens_it(lab, whole):
 
 @pytest.mark.parametrize("method", ["full", "soap"])
 def test_a_state_goes_on_in_another_number_of_processes(lab, whole, method):
-    job = lab.job(f"fewer-{method}", recipe={**METHODS[method], "steps": STEPS}, checkpoints=[STEPS], resume_from=str(whole(method) / "checkpoint-10"))
+    given = str(whole(method) / "checkpoint-10")
+    job = lab.job(f"fewer-{method}", recipe={**METHODS[method], "steps": STEPS}, checkpoints=[STEPS], resume_from=given)
     work = train(job)
     assert events_of(work, "start")[0]["step"] == 10
     assert any("2 processes" in event["message"] for event in events_of(work, "note"))

