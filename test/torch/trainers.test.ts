@@ -128,6 +128,35 @@ describe.skipIf(missing !== null)('both engines', () => {
     expect(here.at(-1)?.loss).toBeLessThan(0.6 * (here[0]?.loss ?? 0))
   })
 
+  it('share a training among two processes, and are stopped under torchrun', async () => {
+    const recipe: Recipe = { ...adamw, warmup: 0, steps: 6 }
+    const here = await metricsOf(engines.embedded, { ...jobOf('embedded-short', recipe), checkpoints: [6] })
+    const torch = createTorchEngine({ settings: testSettings({ processes: 2 }), launch: null })
+    try {
+      const job = { ...jobOf('torch-two', recipe), checkpoints: [6] }
+      const controller = new AbortController()
+      const worlds: number[] = []
+      const first = async (): Promise<void> => {
+        for await (const event of torch.trainer.train(job, { signal: controller.signal })) {
+          if (event.type === 'start') worlds.push(event.threads)
+          if (event.type === 'step' && event.metrics.step === 2) controller.abort()
+        }
+      }
+      // torchrun ends with 1 whatever its processes end with.
+      await expect(first()).rejects.toMatchObject({ code: 'INTERRUPTED' })
+      expect(worlds).toEqual([2])
+      await metricsOf(torch, job)
+      const lines = readFileSync(join(job.workDir, 'checkpoint-6', 'metrics.jsonl'), 'utf8')
+        .trim()
+        .split('\n')
+      const there = lines.map((line) => JSON.parse(line) as StepMetrics)
+      expect(there).toHaveLength(6)
+      expect(largest(here, there, 'loss')).toBeLessThan(1e-3)
+    } finally {
+      await torch.close()
+    }
+  })
+
   it('leave checkpoints of the same shape, with the metrics of every step', () => {
     for (const name of ['embedded-adamw', 'torch-adamw']) {
       const checkpoint = join(folder, name, `checkpoint-${STEPS}`)
