@@ -53,6 +53,8 @@ function cellOf({ cells }: Results): DoneCell {
   return cell
 }
 
+const admission = (results: Results) => results.organisms[0]?.admission
+
 const onTorch = (sampler: string): string[] => [
   'bases.tiny.engine=torch',
   `placement={ torch: { device: cpu, sampler: ${sampler} } }`,
@@ -71,7 +73,6 @@ describe.skipIf(missing !== null)('an experiment', () => {
   test('ends alike on both engines', () => {
     expect(torch.environment['engine']).toBe('torch')
     expect(embedded.environment['engine']).toBe('embedded')
-    const admission = (results: Results) => results.organisms[0]?.admission
     expect(admission(torch)).toEqual(admission(embedded))
     const [here, there] = [cellOf(embedded), cellOf(torch)]
     expect([there.verdict, there.label]).toEqual([here.verdict, here.label])

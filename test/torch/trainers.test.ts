@@ -107,6 +107,15 @@ async function metricsOf(engine: Engine, job: TrainJob): Promise<StepMetrics[]> 
 const largest = (a: readonly StepMetrics[], b: readonly StepMetrics[], key: 'loss' | 'lr'): number =>
   Math.max(...a.map((one, i) => Math.abs(one[key] - (b[i]?.[key] ?? Number.NaN))))
 
+const drawn = (id: string) => ({
+  id,
+  prompt: [9, 10],
+  maxTokens: 12,
+  temperature: 1,
+  topP: 0.9,
+  seed: 5,
+})
+
 describe.skipIf(missing !== null)('both engines', () => {
   it('take the same hundred AdamW steps: losses within 1e-3', async () => {
     const here = await metricsOf(engines.embedded, jobOf('embedded-adamw', adamw))
@@ -207,17 +216,9 @@ describe.skipIf(missing !== null)('both engines', () => {
 
   it('draw a response from its own random stream, whatever is asked beside it', async () => {
     const sampler = await engines.torch.openSampler(join(folder, 'torch-adamw', `checkpoint-${STEPS}`))
-    const request = (id: string) => ({
-      id,
-      prompt: [9, 10],
-      maxTokens: 12,
-      temperature: 1,
-      topP: 0.9,
-      seed: 5,
-    })
     try {
-      const [alone] = await sampler.generate([request('a')], never)
-      const together = await sampler.generate(['b', 'a', 'c'].map(request), never)
+      const [alone] = await sampler.generate([drawn('a')], never)
+      const together = await sampler.generate(['b', 'a', 'c'].map(drawn), never)
       expect(together[1]).toEqual(alone)
       expect(together[0]?.tokens).not.toEqual(alone?.tokens)
     } finally {

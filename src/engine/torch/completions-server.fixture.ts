@@ -1,5 +1,5 @@
 /** A real HTTP server over a real tiny model that speaks as vLLM does, or as `transformers serve`: text only, log-probabilities ignored. */
-import { createServer, type IncomingMessage } from 'node:http'
+import { createServer } from 'node:http'
 import { json } from 'node:stream/consumers'
 import { z } from 'zod'
 import type { Tokenizer } from '../../model/tokenizer.ts'
@@ -36,7 +36,7 @@ export async function startCompletionsServer(options: FixtureOptions): Promise<C
   const server = createServer((request, response) => {
     void (async () => {
       const path = request.url ?? ''
-      const body: unknown = request.method === 'POST' ? await json(request as IncomingMessage) : null
+      const body: unknown = request.method === 'POST' ? await json(request) : null
       asked.push({ path, body })
       if (path === '/v1/completions' && state.cut > 0) {
         state.cut--

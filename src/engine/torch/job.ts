@@ -57,7 +57,16 @@ function recipeDocument(recipe: Recipe) {
     ...(recipe.method === 'lora' ? { lora: recipe.lora } : {}),
     optimizer: recipe.optimizer,
     ...(recipe.optimizer === 'soap' ? { precondition_frequency: recipe.precondition_frequency } : {}),
-    ...{ lr, schedule, warmup, batch, steps, weight_decay, beta1, beta2, eps, clip },
+    lr,
+    schedule,
+    warmup,
+    batch,
+    steps,
+    weight_decay,
+    beta1,
+    beta2,
+    eps,
+    clip,
   }
 }
 

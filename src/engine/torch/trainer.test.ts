@@ -123,20 +123,20 @@ describe('a training that fails', () => {
   })
 })
 
-describe('a training that is to stop', () => {
-  /** Aborts after the first step. */
-  async function abortedAt(scenario: string, options: Partial<TorchTrainerOptions> = {}): Promise<unknown> {
-    const controller = new AbortController()
-    const job = twoSteps(folder, `${scenario} stop`)
-    const training = trainerOf(scenario, options).train(job, { signal: controller.signal })
-    try {
-      for await (const event of training) if (event.type === 'step') controller.abort()
-    } catch (error) {
-      return error
-    }
-    return null
+/** Aborts after the first step. */
+async function abortedAt(scenario: string, options: Partial<TorchTrainerOptions> = {}): Promise<unknown> {
+  const controller = new AbortController()
+  const job = twoSteps(folder, `${scenario} stop`)
+  const training = trainerOf(scenario, options).train(job, { signal: controller.signal })
+  try {
+    for await (const event of training) if (event.type === 'step') controller.abort()
+  } catch (error) {
+    return error
   }
+  return null
+}
 
+describe('a training that is to stop', () => {
   it('ends after its step, and is interrupted', async () => {
     expect(await abortedAt('stoppable')).toMatchObject({ code: 'INTERRUPTED' })
     const log = readFileSync(join(folder, 'stoppable stop', 'events.jsonl'), 'utf8')

@@ -42,6 +42,9 @@ const TERM_PATIENCE_MS = 30_000
 /** The package's exit code for a training that was stopped and can go on. */
 const PREEMPTED = 75
 
+/** A training holds nothing between its steps that the lane would have to end. */
+const nothing = (): Promise<void> => Promise.resolve()
+
 /** One training at a time; it has a process of its own. */
 export function createTorchTrainer(options: TorchTrainerOptions): Trainer {
   const { settings, identity, lane } = options
@@ -51,7 +54,6 @@ export function createTorchTrainer(options: TorchTrainerOptions): Trainer {
     estimate: (job) => trainingCost(settings, job),
     async *train(job, context) {
       checkJob(job)
-      const nothing = (): Promise<void> => Promise.resolve()
       const key = `training ${++trainings}`
       const { leave } = await lane.enter({ key, open: nothing, end: nothing })
       try {
