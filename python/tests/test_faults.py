@@ -131,7 +131,7 @@ def test_a_process_that_hangs_is_given_up_and_the_heart_beats_meanwhile(lab):
     running.until_step(3)
     running.send(signal.SIGSTOP, ranks=[1])
     stopped = datetime.now(timezone.utc)
-    running.processes[0].join(60)
+    running.processes[0].join(150)
     running.send(signal.SIGKILL, ranks=[1])
     assert running.wait(expected=None)[0] == 1
     assert the_error(running.work)["code"] == "peer_lost"

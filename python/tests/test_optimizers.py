@@ -82,9 +82,9 @@ def sharded(recipe: Recipe) -> list[dict[str, torch.Tensor]]:
     both = [servers.Process(target=shard_process, args=(rank, port, recipe, results)) for rank in range(2)]
     for process in both:
         process.start()
-    history = [{name: torch.tensor(values) for name, values in own.items()} for own in results.get(timeout=60)]
+    history = [{name: torch.tensor(values) for name, values in own.items()} for own in results.get(timeout=150)]
     for process in both:
-        process.join(60)
+        process.join(150)
     assert [process.exitcode for process in both] == [0, 0]
     return history
 
