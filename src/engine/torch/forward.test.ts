@@ -11,6 +11,8 @@ import { createTorchSamplerHost } from './sampler.ts'
 import { testSettings } from './settings.fixture.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'torch-forward-'))
+// Logs of what is opened go with it.
+process.env['TMPDIR'] = folder
 const lane = new Lane()
 let model: string
 let sampler: Sampler

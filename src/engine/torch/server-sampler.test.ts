@@ -21,6 +21,8 @@ import { createTorchSamplerHost } from './sampler.ts'
 import { testSettings } from './settings.fixture.ts'
 
 const dir = mkdtempSync(join(tmpdir(), 'torch-server-'))
+// Logs of what is opened go with it.
+process.env['TMPDIR'] = dir
 const context = { signal: new AbortController().signal }
 const model = join(dir, 'model')
 const adapter = join(dir, 'adapter')
