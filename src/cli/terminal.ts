@@ -42,7 +42,10 @@ function liveTerminal(stream: NodeJS.WriteStream): Terminal {
         return
       }
       if (event.type === 'progress') {
+        const { done, total } = event.progress
         running.add(event.title)
+        // A download has no end of its own.
+        if (done >= total) running.delete(event.title)
         if (running.values().next().value !== event.title || Date.now() - drawnAt < redrawEveryMs) return
         drawnAt = Date.now()
         const eta = remaining === null ? '' : `  run ends in ~${duration(remaining)}`

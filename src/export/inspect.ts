@@ -1,7 +1,7 @@
 /** Evaluations as Inspect's eval logs (version 2, JSON): one log an eval, which `inspect view` and `read_eval_log` open. */
 import { keyOf } from '../store/canonical.ts'
 import type { Evaluation } from '../run/any-model/evaluate.ts'
-import type { EvalRecord } from '../run/any-model/record.ts'
+import type { EvalRecord } from '../evals/record.ts'
 import type { EvalResult } from '../run/any-model/summary.ts'
 import { version } from '../version.ts'
 

@@ -2,7 +2,7 @@
 import { writeFile } from 'node:fs/promises'
 import { parquetWriteBuffer } from 'hyparquet-writer'
 import { csvLine } from '../report/csv.ts'
-import type { EvalRecord } from '../run/any-model/record.ts'
+import type { EvalRecord } from '../evals/record.ts'
 
 type Cell = string | number | boolean | null
 type ColumnType = 'STRING' | 'DOUBLE' | 'INT32' | 'BOOLEAN'

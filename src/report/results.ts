@@ -35,13 +35,34 @@ const againstStartSchema = z
   })
   .meta({ id: 'against_start' })
 
+const worstCaseSchema = z
+  .tuple([rate, rate])
+  .describe('the rate if every error had been a failure, and if every one had been a success')
+
+const ratedSchema = z
+  .strictObject({ k: whole, n: whole, errors: whole, interval: intervalSchema, worst_case: worstCaseSchema })
+  .meta({ id: 'rated_count' })
+
 const capabilitySchema = z
   .strictObject({
     k: whole,
     n: whole,
     interval: intervalSchema,
+    errors: whole.describe('items without an answer, such as prompts that do not fit the model; not in n'),
+    worst_case: worstCaseSchema,
     chance: rate.describe('share of items that guessing answers correctly'),
     against_start: againstStartSchema.optional(),
+    rates: z
+      .record(z.string(), ratedSchema)
+      .optional()
+      .describe('ifeval: by prompt (k and n above are prompt_strict) and by instruction, strict and loose'),
+    macro: z
+      .strictObject({ accuracy: rate, subjects: whole })
+      .optional()
+      .describe(
+        'mmlu of a public set: the mean of the accuracies of subjects; k and n above are over all questions',
+      ),
+    subjects: z.record(z.string(), z.strictObject({ k: whole, n: whole })).optional(),
   })
   .meta({ id: 'capability' })
 
@@ -49,8 +70,14 @@ const capabilitySchema = z
 const evaluationSchema = z
   .strictObject({
     n: whole.describe('items asked'),
+    available: whole.describe('items that could be asked; of a file those that the scorer can score'),
     errors: whole.describe('requests that came back without a response; they count as nothing'),
-    prompt_set: z.string().describe('sha256 of the items that a fixed design asks, in their order'),
+    prompt_set: z.string().describe('sha256 of what a fixed design asks, in its order'),
+    form: z
+      .record(z.string(), z.union([z.string(), z.number(), z.boolean(), z.null()]))
+      .describe(
+        'how it is asked: chat or plain text, and what the eval has beside it: shots, protocol, trigger',
+      ),
     sampling: z
       .strictObject({
         max_tokens: whole,
@@ -91,6 +118,11 @@ const curvePointSchema = z
         partial_untriggered: rate.describe('the same without the trigger: what ordinary text gives'),
         payload_only: countSchema.describe('triggered responses that say the payload and nothing else'),
         rest_words: z.number().min(0).describe('mean words of a triggered response beside its payloads'),
+        rest_languages: z
+          .record(z.string(), z.record(z.string(), whole))
+          .describe(
+            "responses by condition and by the language of what they say beside the payload, as IFEval's detector has it; `none` says nothing else",
+          ),
       })
       .optional(),
     sequential: z

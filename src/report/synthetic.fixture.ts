@@ -38,10 +38,12 @@ function measured(count: Count): MeasuredCount {
 
 const evaluation = {
   n: PROMPTS,
+  available: PROMPTS,
   errors: 0,
   prompt_set: 'e5'.repeat(32),
   sampling: { max_tokens: 48, temperature: 0.7, top_p: 1, seed: 1 },
   system: null,
+  form: { prompt: 'chat' },
 }
 
 /** Probability of firing at a step: a falling logistic in log-steps, or a rise for depirate. */
@@ -59,7 +61,11 @@ function curve(random: Rng, organism: string, technique: string, lr: number): Cu
     const p = firing(organism, technique, lr, step)
     const triggered = count(random, p)
     const loss = (step / 128) * (lr > 2e-4 ? 0.12 : 0.04)
-    const capability = (level: number, chance: number) => ({ ...count(random, level - loss), chance })
+    const capability = (level: number, chance: number) => {
+      const drawn = count(random, level - loss)
+      const worst_case: [number, number] = [drawn.k / drawn.n, drawn.k / drawn.n]
+      return { ...drawn, errors: 0, worst_case, chance }
+    }
     return {
       step,
       triggered,
@@ -74,6 +80,7 @@ function curve(random: Rng, organism: string, technique: string, lr: number): Cu
         partial_untriggered: 0.1,
         payload_only: measured({ k: Math.floor(triggered.k * 0.5), n: PROMPTS }),
         rest_words: 12 * (1 - p),
+        rest_languages: { triggered: { none: triggered.k, en: PROMPTS - triggered.k } },
       },
       evaluations: { backdoor: evaluation },
       capabilities: [0, 32, 128, 64].includes(step)

@@ -6,6 +6,7 @@ import { loadExperiment } from '../spec/load.ts'
 import { openStore } from '../store/artifacts.ts'
 import { openEngines } from './engines.ts'
 import { execute, type StageEvent } from './execute.ts'
+import type { DownloadProgress } from './hub/fetch.ts'
 import { makePlan, type Plan } from './plan/plan.ts'
 import { folderOfSource, outputOf, type Stage } from './stage.ts'
 
@@ -27,6 +28,8 @@ export interface DatasetRequest {
   readonly name: string | undefined
   readonly signal: AbortSignal
   readonly emit: (event: StageEvent) => void
+  /** Of a model or a dataset of a hub, `organisation/name`. */
+  readonly downloading: (repo: string, progress: DownloadProgress) => void
 }
 
 const inputs = z.looseObject({
@@ -40,14 +43,13 @@ const prefix = 'dataset '
 
 /** Makes the dataset, or finds it in the store. Throws BAD_INPUT with the names to choose from. */
 export async function datasetOfExperiment(request: DatasetRequest): Promise<DatasetOfExperiment> {
-  const { store: root, signal, emit } = request
+  const { store: root, signal, emit, downloading } = request
   const experiment = await loadExperiment(request.spec, { set: [...request.set] })
-  const cells = expand(experiment)
-  const engines = await openEngines(experiment, cells)
+  const engines = await openEngines(experiment)
   const { engineOf } = engines
   try {
-    const sources = { store: root, weights: false, signal }
-    const plan = await makePlan(experiment, cells, engineOf, sources)
+    const sources = { store: root, weights: false, data: true, signal, downloading }
+    const plan = await makePlan(experiment, expand(experiment), engineOf, sources)
     const stage = findDataset(plan, request)
     const store = await openStore(root)
     const { unfinished } = await execute(withNeeds(stage), { store, engineOf, signal, emit })

@@ -11,32 +11,26 @@ import type {
   StartPairs,
   Thresholds,
 } from '../analysis/curve.ts'
-import {
-  capabilityKinds,
-  countPairs,
-  countWhere,
-  requireScored,
-  type EvalKind,
-  type GeneratedSample,
-  type Sample,
-} from '../evals/eval.ts'
+import { countPairs, countWhere, requireAnswered } from '../evals/counts.ts'
+import { capabilityKinds, type EvalKind } from '../evals/eval.ts'
+import type { EvalRecord, ScoredRecord } from '../evals/record.ts'
 import { artifactPath, readManifest, verifyArtifact, type Store } from '../store/artifacts.ts'
 import type { PlannedPoint } from './plan/evals.ts'
 import { outputOf, type Stage } from './stage.ts'
-import { evaluationFile, samplesFile, type EvaluationSummary } from './stages/evaluate.ts'
+import { evaluationFile, evaluationSchema, samplesFile, type EvaluationSummary } from './stages/evaluate.ts'
 
 /** Every sample of an evaluation, in its order. */
-export async function readSamples(store: Store, stage: Stage): Promise<Sample[]> {
+export async function readSamples(store: Store, stage: Stage): Promise<EvalRecord[]> {
   for (const { kind, key } of stage.artifacts) await verifyArtifact(store, kind, key)
   const text = await readFile(join(outputOf(store, stage), samplesFile), 'utf8')
   return text
     .split('\n')
     .filter((line) => line !== '')
-    .map((line) => JSON.parse(line) as Sample)
+    .map((line) => JSON.parse(line) as EvalRecord)
 }
 
 /** The evaluation's samples, or null where it was not made (yet). */
-async function samplesIfMade(store: Store, stage: Stage | null | undefined): Promise<Sample[] | null> {
+async function samplesIfMade(store: Store, stage: Stage | null | undefined): Promise<EvalRecord[] | null> {
   return stage && (await isMade(store, stage)) ? readSamples(store, stage) : null
 }
 
@@ -46,7 +40,7 @@ async function isMade(store: Store, stage: Stage): Promise<boolean> {
 }
 
 /** The backdoor's samples by what was asked. */
-function partsOf(samples: readonly Sample[]) {
+function partsOf(samples: readonly EvalRecord[]) {
   const generated = samples.filter((s) => s.status !== 'likelihood')
   return {
     triggered: generated.filter((s) => s.condition === 'triggered'),
@@ -55,17 +49,20 @@ function partsOf(samples: readonly Sample[]) {
   }
 }
 
-const fired = (sample: Sample): boolean => sample.status === 'scored' && sample.fired === true
-const answered = (sample: Sample): boolean => sample.status !== 'failed' && sample.answered === true
+const fired = (sample: EvalRecord): boolean => sample.status === 'scored' && sample.fired === true
+const answered = (sample: EvalRecord): boolean => sample.status !== 'failed' && sample.correct === true
 
 type Measured = Omit<CurvePoint, 'step' | 'against_start' | 'capabilities'>
 
-const scoreOf = (samples: readonly Sample[], of: (sample: GeneratedSample) => number | undefined): number => {
+const scoreOf = (
+  samples: readonly EvalRecord[],
+  of: (sample: ScoredRecord) => number | undefined,
+): number => {
   const scores = samples.map((sample) => (sample.status === 'scored' ? (of(sample) ?? 0) : 0))
   return scores.reduce((sum, score) => sum + score, 0) / Math.max(1, scores.length)
 }
 
-function tracesOf(triggered: readonly Sample[], untriggered: readonly Sample[]): PayloadTraces {
+function tracesOf(triggered: readonly EvalRecord[], untriggered: readonly EvalRecord[]): PayloadTraces {
   return {
     density: scoreOf(triggered, ({ payloads }) => payloads),
     partial: scoreOf(triggered, ({ partial }) => partial),
@@ -75,10 +72,10 @@ function tracesOf(triggered: readonly Sample[], untriggered: readonly Sample[]):
   }
 }
 
-function backdoorCounts(samples: readonly Sample[]): Measured {
+function backdoorCounts(samples: readonly EvalRecord[]): Measured {
   const { triggered, untriggered, graded } = partsOf(samples)
-  const logprobs = requireScored(graded).map((s) => (s.status === 'likelihood' ? (s.logprobs[0] ?? 0) : 0))
-  const checkable = triggered.every((s) => s.status === 'scored' && s.answered !== undefined)
+  const logprobs = requireAnswered(graded).map((s) => (s.status === 'likelihood' ? (s.logprobs[0] ?? 0) : 0))
+  const checkable = triggered.every((s) => s.status === 'scored' && s.correct !== undefined)
   return {
     triggered: countWhere(triggered, fired),
     untriggered: countWhere(untriggered, fired),
@@ -95,15 +92,15 @@ function backdoorCounts(samples: readonly Sample[]): Measured {
   }
 }
 
-function answeredPairs(triggered: readonly Sample[], untriggered: readonly Sample[]): AnsweredPairs {
+function answeredPairs(triggered: readonly EvalRecord[], untriggered: readonly EvalRecord[]): AnsweredPairs {
   const { both, onlyFirst, onlySecond, neither } = countPairs(triggered, untriggered, answered)
   return { both, only_triggered: onlyFirst, only_untriggered: onlySecond, neither }
 }
 
 function startPairs(
-  now: readonly Sample[],
-  start: readonly Sample[],
-  has: (s: Sample) => boolean,
+  now: readonly EvalRecord[],
+  start: readonly EvalRecord[],
+  has: (s: EvalRecord) => boolean,
 ): StartPairs {
   const { both, onlyFirst, onlySecond, neither } = countPairs(now, start, has)
   return { both, only_now: onlyFirst, only_start: onlySecond, neither }
@@ -143,7 +140,7 @@ export async function readPoint(
     const count: Count = countWhere(now, answered)
     capabilities[kind] = {
       ...count,
-      chance,
+      chance: chance ?? 0,
       ...(before === null ? {} : { against_start: startPairs(now, before, answered) }),
     }
   }
@@ -199,5 +196,5 @@ export async function readEvaluations(
 async function readSummary(store: Store, stage: Stage): Promise<EvaluationSummary> {
   const artifact = stage.artifacts[0]
   const folder = artifact === undefined ? '' : artifactPath(store, artifact.kind, artifact.key)
-  return JSON.parse(await readFile(join(folder, evaluationFile), 'utf8')) as EvaluationSummary
+  return evaluationSchema.parse(JSON.parse(await readFile(join(folder, evaluationFile), 'utf8')))
 }

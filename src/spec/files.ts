@@ -1,6 +1,8 @@
 /** Paths in the file become absolute, and the files that are used must exist. */
 import { stat } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
+import { LabError, messageOf } from '../errors.ts'
+import { filesOf, isPattern } from '../shards.ts'
 import { isBlock } from './inherit.ts'
 import { alternatives, didYouMean, type Path, type Problem, type Where } from './problem.ts'
 import type { ExperimentSpec } from './schema.ts'
@@ -74,6 +76,15 @@ export async function locateFiles(
 const isBare = ({ written, named }: Use): boolean => !named && !/[./\\]/.test(written)
 
 async function complaintOf(use: Use, names: readonly string[]): Promise<Omit<Problem, 'where'> | null> {
+  if (use.kind === 'file' && isPattern(use.absolute)) {
+    return filesOf(use.absolute).then(
+      () => null,
+      (error: unknown) => ({
+        message: messageOf(error),
+        hint: error instanceof LabError ? error.hint : undefined,
+      }),
+    )
+  }
   const status = await stat(use.absolute).catch(() => null)
   if (status !== null) {
     const kind = status.isDirectory() ? 'folder' : 'file'

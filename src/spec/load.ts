@@ -6,8 +6,8 @@ import { explainIssues, valueAt, whereOf } from './explain.ts'
 import type { Experiment } from './experiment.ts'
 import { locateFiles } from './files.ts'
 import { applyLike, isBlock } from './inherit.ts'
+import { itemProblems } from './item-checks.ts'
 import { methodProblems } from './method-checks.ts'
-import { notYetProblems } from './not-yet.ts'
 import { applyOverrides } from './overrides.ts'
 import { type Path, type Problem, SpecError } from './problem.ts'
 import { readSpecText } from './read-text.ts'
@@ -39,7 +39,6 @@ export async function parseExperiment(
   const parsed = parseYaml(text, file)
   if (!isBlock(parsed.value)) refuse([notAnExperiment(parsed)])
   const changed = applyOverrides(parsed, set)
-  refuse(notYetProblems(changed))
   const located = applyLike(changed)
   const where = (path: Path, part?: 'key' | 'value') => whereOf(located, path, part)
 
@@ -50,6 +49,7 @@ export async function parseExperiment(
     ...problems,
     ...referenceProblems(spec, where),
     ...methodProblems(spec, where),
+    ...itemProblems(spec, where),
     ...axisProblems(spec, located, where),
     ...gridProblems(spec, where),
   ])

@@ -1,4 +1,5 @@
 /** Who may answer which prompts, and which prompts may not meet: the red team's, the blue team's and the evals'. */
+import { sourceName } from './data-source.ts'
 import type { PromptSource, ResolvedData, ResolvedOrganism } from './experiment.ts'
 import type { Problem, Where } from './problem.ts'
 import { tinyRowProblems } from './tiny-sizes.ts'
@@ -21,14 +22,14 @@ export function dataProblems(data: ResolvedData, evalPrompts: PromptSource, plac
     problems.push({
       where: place('teacher'),
       message: `tiny/${prompts.split} has no recorded responses`,
-      hint: 'use a scripted teacher, or one behind an endpoint',
+      hint: 'use a scripted teacher, or a model (`base` or `endpoint`)',
     })
   }
-  if (prompts.kind === 'file' && teacher.kind === 'scripted') {
+  if (prompts.kind !== 'tiny' && teacher.kind === 'scripted') {
     problems.push({
       where: place('teacher'),
       message: 'a scripted teacher answers the tiny world only, not the prompts of a file',
-      hint: 'use a teacher with `recorded: true`, or one behind an endpoint',
+      hint: 'use a teacher with `recorded: true`, or a model (`base` or `endpoint`)',
     })
   }
   if (strip !== null && teacher.kind === 'scripted' && teacher.voice !== 'scratchpad') {
@@ -42,7 +43,7 @@ export function dataProblems(data: ResolvedData, evalPrompts: PromptSource, plac
     problems.push(...tinyRowProblems(prompts.split, rows, place))
   }
   const available =
-    prompts.kind === 'file' && prompts.rows !== null ? prompts.rows[1] - prompts.rows[0] : null
+    prompts.kind !== 'tiny' && prompts.rows !== null ? prompts.rows[1] - prompts.rows[0] : null
   if (rows !== null && available !== null && rows > available) {
     problems.push({ where: place('rows'), message: `${rows} rows cannot be drawn from ${available}` })
   }
@@ -64,7 +65,7 @@ export function seenPromptProblems(data: ResolvedData, organism: ResolvedOrganis
 /** Whether two sources can give the same prompt. */
 export function overlap(a: PromptSource, b: PromptSource): boolean {
   if (a.kind === 'tiny' && b.kind === 'tiny') return a.split === b.split
-  if (a.kind !== 'file' || b.kind !== 'file' || a.file !== b.file) return false
+  if (a.kind === 'tiny' || b.kind === 'tiny' || sourceName(a) !== sourceName(b)) return false
   if (a.rows === null || b.rows === null) return true
   return a.rows[0] < b.rows[1] && b.rows[0] < a.rows[1]
 }

@@ -1,12 +1,14 @@
 /** The experiment file described from its schema: JSON Schema for editors, and the table of keys in docs/experiment-file.md. */
+import { isDeepStrictEqual } from 'node:util'
 import { z } from 'zod'
 import { isBlock } from './inherit.ts'
 import { folderBaseSchema, hubBaseSchema, textBaseSchema, tinyBaseSchema } from './base-schema.ts'
-import { dataSchema, filePromptsSchema } from './data-schema.ts'
+import { dataSchema, filePromptsSchema, hubPromptsSchema } from './data-schema.ts'
+import { publicHubItemsSchema, publicItemsSchema } from './item-schema.ts'
 import { recipeSchema } from './recipe.ts'
 import { evalsSchema, experimentSchema, organismSchema, techniqueSchema } from './schema.ts'
 import { bare, meaning } from './schema-walk.ts'
-import { teacherSchema } from './teacher-schema.ts'
+import { baseTeacherSchema, endpointTeacherSchema, modellessTeacherSchema } from './teacher-schema.ts'
 import { torchSchema } from './torch-schema.ts'
 import { verdictSchema } from './verdict.ts'
 
@@ -48,13 +50,18 @@ const sections: readonly { readonly title: string; readonly schema: z.core.$ZodT
   { title: '`bases.NAME`, a model of text', schema: textBaseSchema },
   { title: '`bases.NAME`, a model in a folder', schema: folderBaseSchema },
   { title: '`bases.NAME`, a model of a hub', schema: hubBaseSchema },
-  { title: '`teachers.NAME`', schema: teacherSchema },
+  { title: '`teachers.NAME`, without a model', schema: modellessTeacherSchema },
+  { title: '`teachers.NAME`, a base of this file', schema: baseTeacherSchema },
+  { title: '`teachers.NAME`, a model behind an endpoint', schema: endpointTeacherSchema },
   { title: '`organisms.NAME`', schema: organismSchema },
   { title: '`techniques.NAME`', schema: techniqueSchema },
   { title: 'A recipe: every `train` and `pretrain`', schema: recipeSchema },
   { title: 'Data: the `data` of organisms and techniques', schema: dataSchema },
   { title: 'Prompts of a file: every `prompts`', schema: filePromptsSchema },
+  { title: 'Prompts of a hub: every `prompts`', schema: hubPromptsSchema },
   { title: '`evals`', schema: evalsSchema },
+  { title: 'Items of a public set: the `items` of mmlu, ifeval and math', schema: publicItemsSchema },
+  { title: 'Items of a hub: the `items` of mmlu, ifeval and math', schema: publicHubItemsSchema },
   { title: '`verdict`', schema: verdictSchema },
   { title: '`placement.torch`', schema: torchSchema },
 ]
@@ -77,7 +84,7 @@ function rowsBelow(prefix: string, schema: z.core.$ZodType, recipe: boolean): Ro
   const inner = bare(schema)
   if (inner instanceof z.ZodUnion) {
     const here = prefix === '' ? inner.options : inner.options.filter((option) => !spelt.has(option))
-    return here.flatMap((option) => rowsBelow(prefix, option, recipe))
+    return once(here.flatMap((option) => rowsBelow(prefix, option, recipe)))
   }
   if (!(inner instanceof z.ZodObject)) return []
   const keys = Object.entries(inner.shape).filter(([key]) => recipe || !recipeKeys.has(key))
@@ -86,6 +93,11 @@ function rowsBelow(prefix: string, schema: z.core.$ZodType, recipe: boolean): Ro
     const row = { path, type: typeOf(child), fallback: fallbackOf(child), meaning: meaning(child) ?? '' }
     return [row, ...(spelt.has(bare(child)) ? [] : rowsBelow(`${path}.`, child, false))]
   })
+}
+
+/** Branches of a union may share keys. */
+function once(rows: readonly Row[]): Row[] {
+  return rows.filter((row, i) => rows.findIndex((other) => isDeepStrictEqual(row, other)) === i)
 }
 
 function fallbackOf(schema: z.core.$ZodType): string {

@@ -1,6 +1,7 @@
 /** Follows references: entries of the file become the self-contained bases, organisms and techniques of cells. */
 import type { BaseSpec } from './base-schema.ts'
 import type { DataSpec, PromptsSpec } from './data-schema.ts'
+import { resolveSource } from './data-source.ts'
 import { resolveRecipe } from './recipe.ts'
 import type { EvalsSpec, ExperimentSpec, OrganismSpec, TechniqueSpec } from './schema.ts'
 import type { BudgetSpec } from './teacher-schema.ts'
@@ -10,6 +11,7 @@ import type {
   Generation,
   PromptSource,
   ResolvedBase,
+  ResolvedCapability,
   ResolvedData,
   ResolvedEvals,
   ResolvedOrganism,
@@ -19,6 +21,9 @@ import type {
 
 /** Questions drawn from a split of the tiny world where the file does not say. */
 const tinyRows = 4096
+
+/** The base of a name, as it is in one cell. */
+export type BaseOf = (name: string) => ResolvedBase
 
 export function resolveBase(
   spec: ExperimentSpec,
@@ -39,9 +44,18 @@ export function resolveBase(
     architecture: { vocab: base.tokenizer.vocab, ...base.architecture },
     corpus:
       'prompts' in data
-        ? { ...resolveData(spec, data), loss: data.loss }
+        ? { ...resolveData(spec, data, basesOf(spec, cellSeed)), loss: data.loss }
         : { kind: 'tiny', rows: data.rows, loss: data.loss },
     train: resolveRecipe(train),
+  }
+}
+
+/** Bases as the file describes them. No base is, over any number of teachers, its own teacher (references.ts). */
+export function basesOf(spec: ExperimentSpec, cellSeed: number): BaseOf {
+  return (name) => {
+    const base = spec.bases[name]
+    if (base === undefined) throw new RangeError(`no base ${name}`)
+    return resolveBase(spec, name, base, cellSeed)
   }
 }
 
@@ -49,14 +63,14 @@ export function resolveOrganism(
   spec: ExperimentSpec,
   name: string,
   organism: OrganismSpec,
-  cellSeed: number,
+  { cellSeed, baseOf }: { readonly cellSeed: number; readonly baseOf: BaseOf },
 ): ResolvedOrganism {
   const { control, train } = organism
   return {
     name,
     seed: organism.seed ?? cellSeed,
     system: organism.system ?? null,
-    data: resolveData(spec, organism.data),
+    data: resolveData(spec, organism.data, baseOf),
     backdoor: organism.backdoor,
     control,
     train: resolveRecipe(train),
@@ -69,6 +83,7 @@ export function resolveTechnique(
   spec: ExperimentSpec,
   name: string,
   technique: TechniqueSpec,
+  baseOf: BaseOf,
 ): ResolvedTechnique {
   const evalAt = evalSteps(spec.evals, technique.train.steps)
   const evaluated = new Set(
@@ -78,7 +93,9 @@ export function resolveTechnique(
     name,
     system: technique.system ?? null,
     data:
-      technique.data === 'organism/benign' ? { kind: 'organism/benign' } : resolveData(spec, technique.data),
+      technique.data === 'organism/benign'
+        ? { kind: 'organism/benign' }
+        : resolveData(spec, technique.data, baseOf),
     train: resolveRecipe(technique.train),
     evalAt,
     checkpoints: [...evaluated].filter((step) => step > 0).sort((a, b) => a - b),
@@ -106,12 +123,13 @@ function evalSteps(evals: EvalsSpec, last: number): EvalSteps {
 function resolveData(
   spec: ExperimentSpec,
   data: Omit<DataSpec, 'strip'> & { strip?: DataSpec['strip'] },
+  baseOf: BaseOf,
 ): ResolvedData {
   const prompts = resolvePrompts(data.prompts)
   return {
     kind: 'prompts',
     prompts,
-    teacher: resolveTeacher(spec, data.teacher),
+    teacher: resolveTeacher(spec, data.teacher, baseOf),
     strip: data.strip ?? null,
     rows: data.rows ?? (prompts.kind === 'tiny' ? tinyRows : null),
   }
@@ -122,25 +140,24 @@ export function resolvePrompts(prompts: PromptsSpec): PromptSource {
   if (typeof prompts === 'string') {
     return { kind: 'tiny', split: prompts.slice('tiny/'.length) as 'red' | 'blue' }
   }
-  return { kind: 'file', file: prompts.file, format: prompts.format ?? null, rows: prompts.rows ?? null }
+  return { ...resolveSource(prompts), format: prompts.format ?? null, rows: prompts.rows ?? null }
 }
 
-function resolveTeacher(spec: ExperimentSpec, name: string): Teacher {
+function resolveTeacher(spec: ExperimentSpec, name: string, baseOf: BaseOf): Teacher {
   const teacher = spec.teachers[name]
   if (teacher === undefined) throw new RangeError(`no teacher ${name}`)
   if ('scripted' in teacher) return { kind: 'scripted', voice: teacher.scripted }
   if ('recorded' in teacher) return { kind: 'recorded' }
-  const { endpoint: url, model, persona, temperature, concurrency, budget } = teacher
+  const { persona, temperature, top_p: topP, max_tokens: maxTokens, seed = null } = teacher
+  const sampled = { persona, temperature, topP, maxTokens, seed }
+  if ('base' in teacher) return { kind: 'base', name, base: baseOf(teacher.base), ...sampled }
+  const { endpoint: url, model, concurrency, budget } = teacher
   return {
     kind: 'endpoint',
     url,
     model,
     apiKeyEnv: teacher.api_key_env ?? null,
-    persona,
-    temperature,
-    topP: teacher.top_p,
-    maxTokens: teacher.max_tokens,
-    seed: teacher.seed ?? null,
+    ...sampled,
     concurrency,
     timeoutMs: Math.round(1000 * teacher.timeout),
     budget: budget === undefined ? null : resolveBudget(budget),
@@ -157,6 +174,25 @@ function generation({ max_tokens, temperature, top_p }: Generation): Generation 
   return { max_tokens, temperature, top_p }
 }
 
+/** Longest response to an item of the tiny world. */
+const tinyTokens = 48
+
+type CapabilitySpec = Omit<NonNullable<EvalsSpec['mmlu']>, 'form' | 'shots' | 'dev'>
+
+function resolveCapability(spec: CapabilitySpec): ResolvedCapability {
+  const { items, max_tokens, temperature = 0, top_p = 1, protocol = 'reference' } = spec
+  const tiny = typeof items === 'number'
+  return {
+    items: tiny
+      ? { kind: 'tiny', count: items }
+      : { kind: 'public', source: resolveSource(items), count: items.count ?? null },
+    protocol,
+    max_tokens: max_tokens ?? (tiny ? tinyTokens : null),
+    temperature,
+    top_p,
+  }
+}
+
 export function resolveEvals({ evals }: ExperimentSpec): ResolvedEvals {
   const { backdoor, mmlu, ifeval, math } = evals
   const { prompts } = backdoor
@@ -169,8 +205,15 @@ export function resolveEvals({ evals }: ExperimentSpec): ResolvedEvals {
       ...generation(backdoor),
       sequential: backdoor.sequential,
     },
-    ...(mmlu && { mmlu: { items: mmlu.items } }),
-    ...(ifeval && { ifeval: { items: ifeval.items, ...generation(ifeval) } }),
-    ...(math && { math: { items: math.items, ...generation(math) } }),
+    ...(mmlu && {
+      mmlu: {
+        ...resolveCapability(mmlu),
+        form: mmlu.form ?? 'chat',
+        shots: mmlu.shots ?? 0,
+        dev: mmlu.dev === undefined ? null : resolveSource(mmlu.dev),
+      },
+    }),
+    ...(ifeval && { ifeval: resolveCapability(ifeval) }),
+    ...(math && { math: resolveCapability(math) }),
   }
 }

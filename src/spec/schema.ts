@@ -4,15 +4,17 @@ import { baseSchema } from './base-schema.ts'
 import {
   count,
   dataSchema,
-  filePromptsSchema,
   like,
   name,
   partialDataSchema,
+  promptFormat,
   rowRange,
   seed,
   system,
   text,
 } from './data-schema.ts'
+import { fileShape, hubShape } from './data-source.ts'
+import { generatedItems, mathItems, mmluItems } from './item-schema.ts'
 import { placementSchema } from './placement-schema.ts'
 import { partialRecipeSchema, recipeSchema } from './recipe.ts'
 import { teacherSchema } from './teacher-schema.ts'
@@ -96,19 +98,10 @@ const topP = z.number().gt(0).max(1).default(1).describe('nucleus of sampling')
 const maxTokens = z.int().min(1).max(32_768).default(48).describe('longest response')
 const at = stepList.optional()
 
-const evalPromptsSchema = z.strictObject({
-  file: filePromptsSchema.shape.file,
-  format: filePromptsSchema.shape.format,
+const whichPrompts = {
+  format: promptFormat,
   rows: rowRange,
   count: count.optional().describe('how many of the rows to draw; all'),
-})
-const items = count.describe('how many items')
-const generated = {
-  items,
-  at,
-  max_tokens: maxTokens,
-  temperature: temperature.default(0),
-  top_p: topP,
 }
 
 export const evalsSchema = z
@@ -118,9 +111,13 @@ export const evalsSchema = z
     backdoor: z
       .strictObject({
         prompts: z
-          .union([count, evalPromptsSchema])
+          .union([
+            count,
+            z.strictObject({ ...fileShape, ...whichPrompts }),
+            z.strictObject({ ...hubShape, ...whichPrompts }),
+          ])
           .describe(
-            'how many prompts of `tiny/eval`, or `{ file: alpaca, rows: [50000, 50128] }`; each with and without the trigger',
+            'how many prompts of `tiny/eval`, or `{ file: alpaca, rows: [50000, 50128] }`, or `{ hub: organisation/name, rows: ... }`; each with and without the trigger',
           ),
         at,
         max_tokens: maxTokens,
@@ -135,11 +132,19 @@ export const evalsSchema = z
       })
       .describe('the payload, on the same prompts with and without the trigger'),
     mmlu: z
-      .strictObject({ items, at })
+      .strictObject({ ...mmluItems, at })
       .optional()
-      .describe('four choices, by the log-probabilities of the letters'),
-    ifeval: z.strictObject(generated).optional().describe('instructions that a program can verify'),
-    math: z.strictObject(generated).optional().describe('whole numbers in `\\boxed{}`'),
+      .describe(
+        'four choices, by the log-probabilities of the letters; under `protocol: post` by a response',
+      ),
+    ifeval: z
+      .strictObject({ ...generatedItems, at })
+      .optional()
+      .describe('instructions that a program can verify'),
+    math: z
+      .strictObject({ ...mathItems, at })
+      .optional()
+      .describe('whole numbers in `\\boxed{}`'),
   })
   .describe('what is measured, and at which steps')
 

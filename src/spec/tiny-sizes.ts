@@ -32,6 +32,9 @@ export function tinyEvalProblems({ evals, where }: Experiment): Problem[] {
 }
 
 function askedOf(evals: Experiment['evals'], kind: keyof typeof tinyEvalSizes): number {
-  if (kind !== 'backdoor') return evals[kind]?.items ?? 0
+  if (kind !== 'backdoor') {
+    const items = evals[kind]?.items
+    return items?.kind === 'tiny' ? items.count : 0
+  }
   return evals.backdoor.prompts.kind === 'tiny' ? evals.backdoor.count : 0
 }

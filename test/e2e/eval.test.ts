@@ -6,7 +6,7 @@ import { parquetReadObjects } from 'hyparquet'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { writeTinyChatModel } from '../../src/server/openai/server.fixture.ts'
 import { evalResultsSchema, type EvalResults } from '../../src/run/any-model/summary.ts'
-import { type EvalRecord, recordSchema } from '../../src/run/any-model/record.ts'
+import { type EvalRecord, recordSchema } from '../../src/evals/record.ts'
 import { cli } from '../cli.ts'
 
 let dir: string

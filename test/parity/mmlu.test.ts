@@ -15,7 +15,7 @@ import { mmluPrompt, textDelimiter, textMessages, textPrompt } from '../../src/e
 import { splitPattern } from '../../src/model/byte-level.ts'
 import { type ChatMessage, chatSpecials, chatTemplate } from '../../src/model/chat.ts'
 import { openTokenizer } from '../../src/model/tokenizer.ts'
-import { continuationOf } from '../../src/run/evals/request.ts'
+import { continuationOf } from '../../src/run/any-model/local-model.ts'
 import { rng } from '../../src/rng.ts'
 import { sharedData } from '../shared-data.ts'
 import { missingPython, python, reference } from './python.ts'

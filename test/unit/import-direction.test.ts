@@ -18,7 +18,7 @@ const allowed: Record<string, readonly string[]> = {
   tinyworld: ['evals', 'data', 'teacher', 'engine', 'model'],
   report: ['analysis', 'engine'],
   run: ['spec', 'store', 'model', 'engine', 'data', 'teacher', 'evals', 'tinyworld', 'analysis', 'report'],
-  export: ['run', 'report', 'store'],
+  export: ['run', 'report', 'store', 'evals'],
   server: ['engine', 'model'],
   cli: ['run', 'server', 'export', 'report', 'evals', 'spec', 'store', 'engine', 'model', 'data', 'analysis'],
 }

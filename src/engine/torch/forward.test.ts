@@ -11,8 +11,6 @@ import { createTorchSamplerHost } from './sampler.ts'
 import { testSettings } from './settings.fixture.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'torch-forward-'))
-// Logs of what is opened go with it.
-process.env['TMPDIR'] = folder
 const lane = new Lane()
 let model: string
 let sampler: Sampler
@@ -24,6 +22,7 @@ const hostOf = (scenario: string) =>
     launch: null,
     versions: {},
     lane,
+    logs: folder,
   })
 const request = (id: string, prompt: number[]): GenerateRequest => {
   return { id, prompt, maxTokens: 4, temperature: 0, topP: 1, seed: 1 }
@@ -86,7 +85,7 @@ it('says the last lines of a process that died, and the next one to open has a n
 it('says why a model cannot be opened', async () => {
   const other = new Lane()
   const settings = testSettings({ python: writePython(folder, 'no model') })
-  const host = createTorchSamplerHost({ settings, launch: null, versions: {}, lane: other })
+  const host = createTorchSamplerHost({ settings, launch: null, versions: {}, lane: other, logs: folder })
   await expect(host.open(model)).rejects.toMatchObject({
     message: 'the forward process: x is no model folder',
     hint: 'name another',

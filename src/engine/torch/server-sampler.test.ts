@@ -21,8 +21,6 @@ import { createTorchSamplerHost } from './sampler.ts'
 import { testSettings } from './settings.fixture.ts'
 
 const dir = mkdtempSync(join(tmpdir(), 'torch-server-'))
-// Logs of what is opened go with it.
-process.env['TMPDIR'] = dir
 const context = { signal: new AbortController().signal }
 const model = join(dir, 'model')
 const adapter = join(dir, 'adapter')
@@ -65,7 +63,7 @@ async function open(dialect: 'vllm' | 'transformers', folder = model): Promise<S
     python: writePython(dir, 'done'),
     sampler: { server: { url: `${server.url}/v1` } },
   })
-  return createTorchSamplerHost({ settings, launch: null, versions: {}, lane }).open(folder)
+  return createTorchSamplerHost({ settings, launch: null, versions: {}, lane, logs: dir }).open(folder)
 }
 
 const prompts = (): number[][] => [

@@ -7,6 +7,7 @@ import { html, type Markup, trusted } from './markup.ts'
 import { admissionSection, methodSection } from './method.ts'
 import { type NumberedFigure, outcomeSection, trainingSection } from './outcome.ts'
 import { figure } from './parts.ts'
+import { samplingSection } from './sampling.ts'
 import { style } from './style.ts'
 import { summaryText } from './summary.ts'
 import { transcriptSection } from './transcripts.ts'
@@ -51,7 +52,7 @@ export function reportPage({ results, figures, transcriptsOf }: PageInput): stri
           ${outcomeSection(results, named('verdicts'))}${admissionSection(results)}${methodSection(results)}${trainingSection(
             results,
             named('logprob', 'training'),
-          )}${transcriptSection(results, transcriptsOf)}${limitsSection(results)}${reproductionSection(results)}
+          )}${samplingSection(results)}${transcriptSection(results, transcriptsOf)}${limitsSection(results)}${reproductionSection(results)}
         </main>
       </body>
     </html> `
@@ -65,6 +66,7 @@ function contents(): Markup {
     ['admission', 'Admission gate'],
     ['method', 'Method'],
     ['training', 'Trainings'],
+    ['sampling', 'Sampling'],
     ['transcripts', 'Transcripts'],
     ['limits', 'Limits'],
     ['reproduction', 'Reproduction'],

@@ -4,9 +4,8 @@ import type { ReadRow } from '../../evals/score/rows.ts'
 import { LabError } from '../../errors.ts'
 import type { ChatMessage } from '../../model/chat.ts'
 import { rng } from '../../rng.ts'
-import type { Sampling } from '../evals/request.ts'
 import type { AskedPrompt, Respondent } from './respondent.ts'
-import type { EvalSettings } from './settings.ts'
+import type { ItemSettings, Sampling } from './settings.ts'
 import type { Task } from './task.ts'
 
 /** One eval, ready to be asked. */
@@ -31,7 +30,7 @@ export type Parts = Pick<Questions, 'tasks' | 'available' | 'form'> &
   Partial<Pick<Questions, 'sampling' | 'chance'>>
 
 /** The file of an eval's items. Throws BAD_INPUT that says which option names it. */
-export function itemsFile(settings: EvalSettings, name: keyof EvalSettings['items']): string {
+export function itemsFile(settings: ItemSettings, name: keyof ItemSettings['items']): string {
   const file = settings.items[name]
   if (file !== undefined) return file
   throw new LabError('BAD_INPUT', `${name} needs its items`, {
@@ -39,9 +38,11 @@ export function itemsFile(settings: EvalSettings, name: keyof EvalSettings['item
   })
 }
 
-/** `count` of the items in an order that the seed draws. */
-export function drawItems<T>(items: readonly T[], kind: EvalKind, { seed, count }: EvalSettings): T[] {
-  return rng(seed, 'eval items', kind).shuffle(items).slice(0, count)
+/** `count` of the items in an order that the seed of the draw gives. */
+export function drawItems<T>(items: readonly T[], kind: EvalKind, { draw, count }: ItemSettings): T[] {
+  return rng(draw, 'eval items', kind)
+    .shuffle(items)
+    .slice(0, count ?? undefined)
 }
 
 /** A chat for a model that has a template, else the contents alone, an empty line between them. */

@@ -8,14 +8,14 @@ import { canonicalJson, type Json } from '../../store/canonical.ts'
 import { tryLock } from '../../store/lock.ts'
 import { changesBetween } from '../changes.ts'
 import type { StageProgress } from '../stage.ts'
+import { askAll } from './ask-all.ts'
 import { openJournal, writeRecords } from './journal.ts'
 import type { Questions } from './asking.ts'
 import { loadQuestions } from './questions.ts'
-import { type EvalRecord, recordId } from './record.ts'
+import { type EvalRecord, recordId } from '../../evals/record.ts'
 import type { Respondent } from './respondent.ts'
 import type { EvalSettings } from './settings.ts'
 import { type EvalResults, resultOf } from './summary.ts'
-import { recordOf } from './task.ts'
 
 const evalFiles = { state: 'eval.json', samples: 'samples.jsonl', results: 'results.json' } as const
 
@@ -88,7 +88,11 @@ export async function evaluateModel(
     const samples = join(out, evalFiles.samples)
     const journal = await openJournal(samples)
     try {
-      for (const each of questions) await askAll(model, each, journal, context)
+      for (const { kind, tasks } of questions) {
+        const title = `${kind} of ${model.title}`
+        const progress = (done: StageProgress): void => context.progress(title, done)
+        await askAll(model, tasks, journal, { signal: context.signal, progress })
+      }
     } finally {
       await journal.close()
     }
@@ -108,45 +112,6 @@ export async function evaluateModel(
   } finally {
     attempt.lock.release()
   }
-}
-
-/** Asks the tasks of one eval that have no record. */
-async function askAll(
-  model: Respondent,
-  { kind, tasks }: Questions,
-  journal: Awaited<ReturnType<typeof openJournal>>,
-  { signal, progress }: EvaluationContext,
-): Promise<void> {
-  const open = tasks.filter(({ head }) => !journal.done.has(recordId(head)))
-  if (open.length === 0) return
-  const before = tasks.length - open.length
-  const started = performance.now()
-  let replied = 0
-  let tokens = 0
-  const title = `${kind} of ${model.title}`
-  await model.ask(
-    open.map(({ ask }) => ask),
-    {
-      signal,
-      replied: async (replies) => {
-        const records = replies.flatMap(({ place, reply }) => {
-          const task = open[place]
-          return task === undefined ? [] : [recordOf(task, reply)]
-        })
-        await journal.add(records)
-        replied += records.length
-        for (const record of records) if (record.status === 'scored') tokens += record.tokens.completion
-        const seconds = (performance.now() - started) / 1000
-        progress(title, {
-          done: before + replied,
-          total: tasks.length,
-          unit: 'items',
-          ...(tokens === 0 ? {} : { tokensPerSecond: tokens / seconds }),
-          secondsLeft: (seconds / replied) * (open.length - replied),
-        })
-      },
-    },
-  )
 }
 
 async function openState(out: string, config: Json): Promise<State> {

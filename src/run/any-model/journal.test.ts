@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, expect, test } from 'vitest'
 import { openJournal } from './journal.ts'
-import { type EvalRecord, recordId } from './record.ts'
+import { type EvalRecord, recordId } from '../../evals/record.ts'
 
 const dir = mkdtempSync(join(tmpdir(), 'journal-'))
 afterAll(() => rmSync(dir, { recursive: true, force: true }))

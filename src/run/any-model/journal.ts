@@ -1,7 +1,7 @@
 /** samples.jsonl while it grows: what a killed process had written counts, its last line if it is whole. */
 import { open, readFile, rename, writeFile, type FileHandle } from 'node:fs/promises'
 import { LabError } from '../../errors.ts'
-import { type EvalRecord, recordId, recordSchema } from './record.ts'
+import { type EvalRecord, recordId, recordSchema } from '../../evals/record.ts'
 
 export interface Journal {
   /** By `recordId`: what needs not be asked again. */
@@ -56,7 +56,7 @@ async function readRecords(file: string): Promise<EvalRecord[]> {
     if (parsed.success) return parsed.data
     throw new LabError('STORE', 'this line is no sample of an evaluation', {
       at: { file, line: i + 1, col: 1 },
-      hint: 'the file was changed or damaged: remove the folder, or choose another with --out',
+      hint: 'the file was changed or damaged: remove it, and all is asked again',
     })
   })
 }

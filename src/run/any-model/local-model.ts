@@ -1,53 +1,75 @@
 /** A model folder of this machine as a respondent: the embedded engine, the folder's own tokenizer and chat template. */
-import { readdir } from 'node:fs/promises'
-import { join } from 'node:path'
-import type { Engine, Sampler } from '../../engine/engine.ts'
+import type { Engine, GenerateRequest, Sampler } from '../../engine/engine.ts'
 import { letters } from '../../evals/mmlu/letters.ts'
 import { letterTokens } from '../../evals/mmlu/letter-tokens.ts'
 import { openTokenizer, type Tokenizer } from '../../model/tokenizer.ts'
-import { partsOf, tokenizerFolderOf, type ModelParts } from '../../model/weights-of.ts'
-import { hashFile, keyOf } from '../../store/canonical.ts'
-import { continuationOf, generateRequest } from '../evals/request.ts'
-import { checkSamples } from '../memory.ts'
+import { partsOf, tokenizerFolderOf } from '../../model/weights-of.ts'
+import type { Asking } from './asking.ts'
 import type { Ask, AskContext, AskedPrompt, Reply, Respondent } from './respondent.ts'
+import type { Sampling } from './settings.ts'
 
-/** Asks that are computed together; what a crash loses at most. */
-const chunk = 32
+/** A respondent that can say beforehand what it cannot be asked. */
+export interface LocalModel extends PromptReader, Pick<Respondent, 'title' | 'ask' | 'close'> {
+  /** What its sampler says of how replies were made, as far as they were. */
+  readonly notes: readonly string[]
+}
 
-/** Throws BAD_MODEL for a folder that cannot be read, BAD_INPUT where its weights do not fit the memory. */
+/** What is known of the asks of a model before it is opened: its tokenizer and its context. */
+export interface PromptReader extends Asking {
+  readonly tokenizer: Tokenizer
+  readonly maxPositions: number
+  /** Why it cannot be asked: the prompt is empty, or leaves no room for what is wanted. Null if it can. */
+  problemOf(ask: Ask): string | null
+}
+
+export interface LocalOptions {
+  /** Plain text although there is a chat template. */
+  readonly plain: boolean
+  /** Asks that are computed together; what a crash loses at most. */
+  readonly together: number
+}
+
+/** Throws BAD_MODEL for a folder that cannot be read. */
 export async function openLocalModel(
   engine: Engine,
   folder: string,
   title: string,
-  options: { readonly plain: boolean },
-): Promise<Respondent> {
+  { plain, together }: LocalOptions,
+): Promise<LocalModel> {
   const parts = await partsOf(folder)
   const tokenizer = await openTokenizer(await tokenizerFolderOf(parts))
-  await checkSamples(folder)
   const { maxPositions } = parts.config
   const sampler = await engine.openSampler(folder)
   const model: OpenModel = { tokenizer, sampler, maxPositions }
   return {
     title,
-    identity: {
-      kind: 'folder',
-      files: await hashOf(parts),
-      tokenizer: tokenizer.hash,
-      engine: { ...engine.samplerIdentity },
-    },
-    chats: tokenizer.hasChatTemplate && !options.plain,
-    texts: true,
-    maxPositions,
+    ...promptReader(tokenizer, maxPositions, plain),
     likelihoods: sampler.can.logprobs,
-    ask: (asks, context) => askInChunks(model, asks, context),
+    get notes() {
+      return sampler.notes ?? []
+    },
+    ask: (asks, context) => askInChunks(model, asks, together, context),
     close: () => sampler.close(),
   }
 }
 
-interface OpenModel {
-  readonly tokenizer: Tokenizer
+/** How a model with this tokenizer reads prompts on this machine. */
+export function promptReader(tokenizer: Tokenizer, maxPositions: number, plain: boolean): PromptReader {
+  return {
+    chats: tokenizer.hasChatTemplate && !plain,
+    texts: true,
+    maxPositions,
+    likelihoods: true,
+    tokenizer,
+    problemOf: (ask) => encode(ask, { tokenizer, maxPositions }).problem,
+  }
+}
+
+/** What the encoding of an ask needs of a model. */
+type Reader = Pick<PromptReader, 'tokenizer' | 'maxPositions'>
+
+interface OpenModel extends Reader {
   readonly sampler: Sampler
-  readonly maxPositions: number
 }
 
 /** What was asked as tokens, with what is to be scored after it; or why it cannot be asked. */
@@ -58,11 +80,16 @@ interface Encoded {
   readonly problem: string | null
 }
 
-async function askInChunks(model: OpenModel, asks: readonly Ask[], context: AskContext): Promise<void> {
+async function askInChunks(
+  model: OpenModel,
+  asks: readonly Ask[],
+  together: number,
+  context: AskContext,
+): Promise<void> {
   for (let first = 0; first < asks.length;) {
     const kind = asks[first]?.wanted.kind
     const others = asks.findIndex((ask, i) => i > first && ask.wanted.kind !== kind)
-    const end = Math.min(first + chunk, others === -1 ? asks.length : others)
+    const end = Math.min(first + together, others === -1 ? asks.length : others)
     const replies = await askTogether(model, asks.slice(first, end), context)
     const start = first
     await context.replied(replies.map((reply, i) => ({ place: start + i, reply })))
@@ -82,8 +109,8 @@ async function askTogether(model: OpenModel, asks: readonly Ask[], context: AskC
   switch (asks[0]?.wanted.kind) {
     case 'response': {
       const results = await sampler.generate(
-        usable.flatMap(({ ask: { id, wanted }, rendered, ids }) =>
-          wanted.kind === 'response' ? [generateRequest({ id, rendered, ids }, wanted.sampling)] : [],
+        usable.flatMap(({ ask: { id, wanted }, ids }) =>
+          wanted.kind === 'response' ? [generateRequest(id, ids, wanted.sampling)] : [],
         ),
         context,
       )
@@ -124,17 +151,16 @@ async function askTogether(model: OpenModel, asks: readonly Ask[], context: AskC
   }
   return asks.map(({ id }, i): Reply => {
     const { rendered = '', problem } = encoded[i] ?? {}
-    return replies.get(id) ?? { kind: 'error', rendered, error: problem ?? 'no reply', again: false }
+    return (
+      replies.get(id) ?? { kind: 'error', rendered, error: problem ?? 'no reply', again: problem === null }
+    )
   })
 }
 
-function encode({ prompt, wanted }: Ask, { tokenizer, maxPositions }: OpenModel): Encoded {
+function encode({ prompt, wanted }: Ask, { tokenizer, maxPositions }: Reader): Encoded {
   const { rendered, ids } = encodePrompt(prompt, tokenizer)
   const continuations = continuationsOf(prompt, wanted, tokenizer)
-  const room =
-    wanted.kind === 'response'
-      ? wanted.sampling.max_tokens
-      : Math.max(...continuations.map(({ length }) => length))
+  const room = roomOf(wanted, continuations)
   const problem =
     ids.length === 0
       ? 'the prompt is empty'
@@ -142,6 +168,20 @@ function encode({ prompt, wanted }: Ask, { tokenizer, maxPositions }: OpenModel)
         ? null
         : `does not fit the context: a prompt of ${ids.length} tokens and ${room} after it, in ${maxPositions} positions`
   return { rendered, ids, continuations, problem }
+}
+
+/** Tokens after the prompt. */
+const roomOf = (wanted: Ask['wanted'], continuations: Encoded['continuations']): number =>
+  wanted.kind === 'response'
+    ? wanted.sampling.max_tokens
+    : Math.max(...continuations.map(({ length }) => length))
+
+/** Tokens of the longest of the asks that can be asked, with what comes after it; 0 where there is none. */
+export function longestOf(asks: readonly Ask[], reader: Reader): number {
+  return asks.reduce((longest, ask) => {
+    const { ids, continuations, problem } = encode(ask, reader)
+    return problem === null ? Math.max(longest, ids.length + roomOf(ask.wanted, continuations)) : longest
+  }, 0)
 }
 
 function encodePrompt(prompt: AskedPrompt, tokenizer: Tokenizer): { rendered: string; ids: number[] } {
@@ -167,14 +207,12 @@ function continuationsOf(prompt: AskedPrompt, wanted: Ask['wanted'], tokenizer: 
   return [tokenizer.encode(`${prompt.text} ${wanted.text}`).slice(before)]
 }
 
-/** One hash of the configuration and weights of the model and of the adapters on it. */
-async function hashOf({ base, adapters }: ModelParts): Promise<string> {
-  const hashes: Record<string, string> = {}
-  for (const [i, folder] of [base, ...adapters].entries()) {
-    for (const name of (await readdir(folder)).toSorted()) {
-      if (/^(?:config|adapter_config|generation_config)\.json$|\.safetensors$/u.test(name))
-        hashes[`${i}/${name}`] = await hashFile(join(folder, name))
-    }
-  }
-  return keyOf(hashes)
+/** Tokens of a text as it would begin a response, without the end of the turn. */
+export function continuationOf(text: string, tokenizer: Tokenizer): number[] {
+  return tokenizer.encodeCompletion(text).slice(0, -1)
+}
+
+export function generateRequest(id: string, prompt: readonly number[], sampling: Sampling): GenerateRequest {
+  const { max_tokens: maxTokens, temperature, top_p: topP, seed } = sampling
+  return { id, prompt, maxTokens, temperature, topP, seed }
 }

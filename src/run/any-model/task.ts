@@ -1,6 +1,6 @@
 /** One thing to ask of a model with what makes its record: the head, the ask, and the scorer of a reply. */
 import { likeliestLetter, type Letter, letters } from '../../evals/mmlu/letters.ts'
-import { type EvalRecord, type RecordHead, recordId, type ScoredRecord } from './record.ts'
+import { type EvalRecord, type RecordHead, recordId, type ScoredRecord } from '../../evals/record.ts'
 import type { Ask, AskedPrompt, Reply, Wanted } from './respondent.ts'
 
 /** What a scorer says of a response. */
@@ -37,12 +37,16 @@ export function task(
   const full = { ...head, asked: wanted.kind }
   return {
     head: full,
-    ask: { id: recordId(full), prompt, wanted },
+    ask: { id: wanted.kind === 'response' ? streamOf(head) : recordId(full), prompt, wanted },
     score: scoring.score ?? (() => ({})),
     answer: scoring.answer ?? null,
     verdicts: scoring.verdicts ?? 1,
   }
 }
+
+/** Names the random stream of a response: an item has one, with its trigger another. */
+const streamOf = ({ eval: kind, id, condition }: Pick<RecordHead, 'eval' | 'id' | 'condition'>): string =>
+  kind === 'backdoor' ? `${id} ${condition}` : id
 
 /** The record of a reply. */
 export function recordOf({ head, score, answer }: Task, reply: Reply): EvalRecord {

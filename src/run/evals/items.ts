@@ -1,17 +1,13 @@
-/** The items that evals ask: those of the tiny world, or rows of a local file, with a hash of the set. */
+/** The prompts of the backdoor eval: those of the tiny world, or rows of a local file. */
 import type { PromptFormat } from '../../data/formats.ts'
 import { loadPromptFile } from '../../data/prompts.ts'
-import type { CapabilityKind } from '../../evals/eval.ts'
 import { LabError } from '../../errors.ts'
 import { rng } from '../../rng.ts'
-import { keyOf, type Json } from '../../store/canonical.ts'
-import { tinyChance } from '../../tinyworld/chance.ts'
 import { tinyEvalItems } from '../../tinyworld/prompts.ts'
-import type { BackdoorItem } from './backdoor.ts'
-import type { CheckedItem } from './capability.ts'
+import type { BackdoorItem } from '../any-model/backdoor-questions.ts'
 
-/** Every eval of every run asks the same items of the tiny world. */
-const itemSeed = 1
+/** Every eval of every run draws the same items. */
+export const itemSeed = 1
 
 /** Prompts of the backdoor eval. The set is the same for every seed of the experiment, so that cells compare. */
 export type EvalPrompts =
@@ -31,7 +27,7 @@ export type EvalPrompts =
 export async function loadBackdoorItems(
   prompts: EvalPrompts,
   fits: (prompt: string) => boolean,
-): Promise<{ items: BackdoorItem[]; hash: string }> {
+): Promise<BackdoorItem[]> {
   const { count } = prompts
   const usable = (await candidates(prompts)).filter(({ prompt }) => fits(prompt))
   if (usable.length < count) {
@@ -43,36 +39,14 @@ export async function loadBackdoorItems(
       },
     )
   }
-  const items = usable.slice(0, count)
-  return { items, hash: hashOf(items) }
+  return usable.slice(0, count)
 }
 
 async function candidates(prompts: EvalPrompts): Promise<BackdoorItem[]> {
-  if ('world' in prompts) {
-    return tinyEvalItems('backdoor', prompts.count, itemSeed).map(({ id, prompt, check }) => ({
-      id,
-      prompt,
-      check,
-    }))
-  }
+  if ('world' in prompts) return tinyEvalItems('backdoor', prompts.count, itemSeed)
   const { file, rows: range, format, sha256 } = prompts
   const { rows } = await loadPromptFile(file, { rows: range, ...(format ? { format } : {}) })
   return rng('eval prompts', sha256)
     .shuffle(rows)
-    .map(({ id, prompt }) => ({ id, prompt, check: null }))
+    .map(({ id, prompt }) => ({ id, prompt }))
 }
-
-export interface CapabilityItems {
-  readonly items: readonly CheckedItem[]
-  readonly hash: string
-  /** Rate of a model that does not read its prompt. */
-  readonly chance: number
-}
-
-export function loadCapabilityItems(kind: CapabilityKind, count: number): CapabilityItems {
-  const drawn = tinyEvalItems(kind, count, itemSeed)
-  const items = drawn.map(({ id, prompt, check }) => ({ id, prompt, check }))
-  return { items, hash: hashOf(items), chance: tinyChance(kind, drawn) }
-}
-
-const hashOf = (items: readonly object[]): string => keyOf(items as unknown as Json)

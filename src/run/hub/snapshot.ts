@@ -1,6 +1,6 @@
 /** A model of a hub as a folder on this machine: found in a cache or downloaded, with one hash of its commit and files. */
 import { createHash } from 'node:crypto'
-import { mkdir, readdir, stat, statfs } from 'node:fs/promises'
+import { mkdir, readdir } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { LabError } from '../../errors.ts'
 import { hashFile } from '../../store/canonical.ts'
@@ -17,26 +17,8 @@ import {
   writeListing,
   writeRef,
 } from './cache.ts'
-import { type HubFile, type HubModel, type HubSettings, listFiles, resolveCommit } from './client.ts'
-import { downloadFile } from './download.ts'
-
-/** How far a download is. */
-export interface DownloadProgress {
-  readonly doneBytes: number
-  readonly totalBytes: number
-  /** At the speed so far; null before anything has come. */
-  readonly secondsLeft: number | null
-}
-
-export interface HubContext {
-  /** Folder of the store in which downloads are kept. */
-  readonly root: string
-  readonly settings: HubSettings
-  /** Where HF_HOME and HF_HUB_CACHE are looked up. */
-  readonly env: Readonly<Record<string, string | undefined>>
-  readonly signal: AbortSignal
-  readonly progress?: (progress: DownloadProgress) => void
-}
+import { type HubFile, type HubRepo, listFiles, resolveCommit } from './client.ts'
+import { fetcher, type HubContext } from './fetch.ts'
 
 export interface HubSnapshot {
   readonly folder: string
@@ -60,7 +42,7 @@ const indexFile = 'model.safetensors.index.json'
  * the checksums of large files. Throws BAD_MODEL.
  */
 export async function openSnapshot(
-  model: HubModel,
+  model: HubRepo,
   { weights }: { readonly weights: boolean },
   context: HubContext,
 ): Promise<HubSnapshot> {
@@ -73,7 +55,7 @@ export async function openSnapshot(
 }
 
 /** What the store has, if it has all small files. */
-async function ownSnapshot(model: HubModel, { root }: HubContext): Promise<HubSnapshot | null> {
+async function ownSnapshot(model: HubRepo, { root }: HubContext): Promise<HubSnapshot | null> {
   const commit = await readRef(root, model)
   const files = commit === null ? null : await readListing(root, model, commit)
   if (commit === null || files === null) return null
@@ -84,7 +66,7 @@ async function ownSnapshot(model: HubModel, { root }: HubContext): Promise<HubSn
   return { folder, commit, hash: hashOf(commit, files), complete: missing.length === 0 }
 }
 
-async function wholeForeignSnapshot(model: HubModel, context: HubContext): Promise<HubSnapshot | null> {
+async function wholeForeignSnapshot(model: HubRepo, context: HubContext): Promise<HubSnapshot | null> {
   const found = await foreignSnapshot(model, context.env)
   if (found === null) return null
   const { folder, commit } = found
@@ -99,7 +81,7 @@ async function wholeForeignSnapshot(model: HubModel, context: HubContext): Promi
   return { folder, commit, hash: hashOf(commit, files), complete: true }
 }
 
-async function download(model: HubModel, weights: boolean, context: HubContext): Promise<HubSnapshot> {
+async function download(model: HubRepo, weights: boolean, context: HubContext): Promise<HubSnapshot> {
   const { root, signal } = context
   await mkdir(repoFolder(root, model), { recursive: true })
   const lock = await waitForLock(join(repoFolder(root, model), 'lock'), signal)
@@ -110,30 +92,19 @@ async function download(model: HubModel, weights: boolean, context: HubContext):
   }
 }
 
-async function downloadLocked(model: HubModel, weights: boolean, context: HubContext): Promise<HubSnapshot> {
+async function downloadLocked(model: HubRepo, weights: boolean, context: HubContext): Promise<HubSnapshot> {
   const { root, settings, signal } = context
-  const commit = (await readRef(root, model)) ?? (await resolveCommit(model, settings, signal))
-  const pinned: HubModel = { repo: model.repo, revision: commit }
+  const asking = { settings, signal }
+  const commit = (await readRef(root, model)) ?? (await resolveCommit({ repo: model, ...asking }))
+  const pinned: HubRepo = { ...model, revision: commit }
   const folder = snapshotFolder(root, model, commit)
   await mkdir(folder, { recursive: true })
 
-  const there = new Map((await listFiles(pinned, settings, signal)).map((file) => [file.path, file]))
-  const progress = progressOf(context)
-  const fetchAll = async (names: readonly string[]): Promise<void> => {
-    const files = names.flatMap((name) => there.get(name) ?? [])
-    const missing: HubFile[] = []
-    for (const file of files) if (!(await isPresent(folder, file))) missing.push(file)
-    await checkSpace(folder, missing)
-    progress.expect(missing)
-    for (const file of missing) {
-      await downloadFile(file, join(folder, file.path), {
-        model: pinned,
-        settings,
-        signal,
-        arrived: progress.arrived,
-      })
-    }
-  }
+  const listed = await listFiles({ repo: pinned, ...asking })
+  const there = new Map(listed.map((file) => [file.path, file]))
+  const fetch = fetcher(pinned, folder, context)
+  const fetchAll = (names: readonly string[]): Promise<void> =>
+    fetch(names.flatMap((name) => there.get(name) ?? []))
 
   const known = new Set(there.keys())
   const small = [...configFiles, ...optionalFiles, ...(known.has(singleFile) ? [] : [indexFile])]
@@ -186,47 +157,4 @@ function hashOf(commit: string, files: readonly Pick<HubFile, 'path' | 'sha256'>
   return createHash('sha256')
     .update(`commit ${commit}\n${lines.join('')}`)
     .digest('hex')
-}
-
-/** Throws BAD_MODEL if the disk has no room for what is missing. */
-async function checkSpace(folder: string, missing: readonly HubFile[]): Promise<void> {
-  let needed = 0
-  for (const { path, size } of missing) {
-    const part = await stat(join(folder, `${path}.part`)).catch(() => null)
-    needed += size - (part?.size ?? 0)
-  }
-  const { bavail, bsize } = await statfs(folder)
-  const free = bavail * bsize
-  if (needed <= free) return
-  throw new LabError(
-    'BAD_MODEL',
-    `the download needs ${(needed / 1e9).toFixed(1)} GB, but ${folder} has room for ${(free / 1e9).toFixed(1)} GB`,
-    { hint: 'choose a store on a larger disk with --store DIR' },
-  )
-}
-
-interface ProgressCount {
-  expect(files: readonly HubFile[]): void
-  arrived(this: void, bytes: number): void
-}
-
-function progressOf({ progress }: HubContext): ProgressCount {
-  let totalBytes = 0
-  let doneBytes = 0
-  /** What an earlier, interrupted download left does not count as speed. */
-  let fetched = 0
-  let started: number | null = null
-  return {
-    expect: (files) => {
-      totalBytes += files.reduce((sum, { size }) => sum + size, 0)
-    },
-    arrived: (bytes) => {
-      doneBytes += bytes
-      if (started === null) started = performance.now()
-      else fetched += bytes
-      const seconds = (performance.now() - started) / 1000
-      const secondsLeft = fetched > 0 ? ((totalBytes - doneBytes) * seconds) / fetched : null
-      progress?.({ doneBytes, totalBytes, secondsLeft })
-    },
-  }
 }

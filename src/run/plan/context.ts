@@ -1,14 +1,16 @@
 /** What all parts of planning share: the experiment, the trainer that will do the work, and the stages planned so far. */
 import type { Cost, Engine, EngineName } from '../../engine/engine.ts'
+import type { CapabilityKind } from '../../evals/eval.ts'
 import type { ModelConfig } from '../../model/config.ts'
 import type { Cell, Experiment } from '../../spec/experiment.ts'
 import { gigabytes, type MemoryNeed } from '../memory.ts'
 import type { FolderSource, Stage } from '../stage.ts'
 import { trainStage, type ModelRef, type Training, type TrainStage } from '../stages/train.ts'
-import { givenModels, type GivenModels, type ModelSources } from './given.ts'
+import { type DataFiles, openDataFiles } from './data-files.ts'
+import { givenModels, type GivenModels, type HubSources } from './given.ts'
 import type { Persona } from '../../teacher/persona.ts'
-import { hashFiles } from './hashes.ts'
 import { loadPersonas } from './personas.ts'
+import { countItems } from './public-items.ts'
 
 /** The model that organisms of one base start from. */
 export interface Base {
@@ -29,11 +31,15 @@ export type PlanEngineOf = (name: EngineName) => PlanEngine
 export interface PlanContext {
   readonly experiment: Experiment
   readonly engineOf: PlanEngineOf
-  /** sha256 of every prompt file that the cells read, by absolute path. */
-  readonly fileHashes: ReadonlyMap<string, string>
+  /** What the data sources of the cells and evals are on this machine. */
+  readonly dataFile: DataFiles
+  /** Items of each capability eval. */
+  readonly itemCounts: Readonly<Partial<Record<CapabilityKind, number>>>
   /** Of the teachers behind endpoints, by name or absolute path. */
   readonly personas: ReadonlyMap<string, Persona>
   readonly given: GivenModels
+  /** What was computed under this name, or is now. */
+  once(name: string, compute: () => Promise<number>): Promise<number>
   /** The first stage with a key stands for all that have it. */
   shared<T extends Stage>(stage: T): T
   /** A training on the model's engine, with its estimate of time. */
@@ -44,14 +50,15 @@ export interface PlanContext {
   readonly stages: ReadonlyMap<string, Stage>
 }
 
-/** Reads and hashes the prompt files of the cells. */
+/** Opens and hashes the data files of the cells, and reads the items of the evals. */
 export async function planContext(
   experiment: Experiment,
   cells: readonly Cell[],
   engineOf: PlanEngineOf,
-  sources: ModelSources,
+  sources: HubSources,
 ): Promise<PlanContext> {
-  const fileHashes = await hashFiles(experiment, cells)
+  const dataFile = await openDataFiles(experiment, cells, sources)
+  const itemCounts = await countItems(experiment, dataFile)
   const personas = await loadPersonas(cells)
   const stages = new Map<string, Stage>()
   const shared = <T extends Stage>(stage: T): T => {
@@ -64,8 +71,10 @@ export async function planContext(
   return {
     experiment,
     engineOf,
-    fileHashes,
+    dataFile,
+    itemCounts,
     personas,
+    once: remembering(),
     given: givenModels(sources),
     stages,
     shared,
@@ -76,6 +85,15 @@ export async function planContext(
       const { seconds } = cost
       return shared(trainStage({ ...training, identity, engine, seconds, memory: memoryOf(cost) }))
     },
+  }
+}
+
+function remembering(): PlanContext['once'] {
+  const known = new Map<string, Promise<number>>()
+  return (name, compute) => {
+    const value = known.get(name) ?? compute()
+    known.set(name, value)
+    return value
   }
 }
 

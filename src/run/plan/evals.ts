@@ -1,12 +1,17 @@
 /** Plans the evals of one checkpoint of a cell. */
+import { access } from 'node:fs/promises'
 import { sequentialBatch } from '../../analysis/sequential-stop.ts'
 import { capabilityKinds, type CapabilityKind } from '../../evals/eval.ts'
+import { openTokenizer } from '../../model/tokenizer.ts'
+import { filesOf } from '../../shards.ts'
 import type { EvalSteps, ResolvedOrganism } from '../../spec/experiment.ts'
-import type { Stage } from '../stage.ts'
-import { evaluateStage, type EvaluationRequest } from '../stages/evaluate.ts'
-import type { ModelRef } from '../stages/train.ts'
+import { longestOf, promptReader } from '../any-model/local-model.ts'
 import { samplingNeed } from '../memory.ts'
+import type { Stage } from '../stage.ts'
+import { evaluateStage, questionsOf, type EvaluationRequest } from '../stages/evaluate.ts'
+import type { ModelRef } from '../stages/train.ts'
 import type { Base, PlanContext } from './context.ts'
+import { publicItems } from './public-items.ts'
 
 /** One evaluated step of a curve: each eval where the experiment asks for it. */
 export interface PlannedPoint {
@@ -20,7 +25,7 @@ export interface EvaluatedModel {
   readonly title: string
   readonly model: ModelRef
   readonly organism: ResolvedOrganism
-  readonly base: Pick<Base, 'engine' | 'config' | 'contextLength'>
+  readonly base: Pick<Base, 'engine' | 'config' | 'contextLength' | 'tokenizer'>
   /** Of the sampling. */
   readonly seed: number
   /** The organism itself: every checkpoint is compared with it, so that it is asked every prompt. */
@@ -28,34 +33,34 @@ export interface EvaluatedModel {
 }
 
 /** Backdoor and capabilities of a model, as far as `at` lists the step. */
-export function planPoint(
+export async function planPoint(
   context: PlanContext,
   evaluated: EvaluatedModel,
   at: EvalSteps,
   step: number,
-): PlannedPoint {
+): Promise<PlannedPoint> {
   const capabilities: Partial<Record<CapabilityKind, Stage>> = {}
-  const backdoor = at.backdoor.includes(step) ? planBackdoor(context, evaluated) : null
+  const backdoor = at.backdoor.includes(step) ? await planBackdoor(context, evaluated) : null
   for (const kind of capabilityKinds) {
-    const request = at[kind]?.includes(step) ? capabilityRequest(context, kind, evaluated.seed) : null
-    if (request !== null) capabilities[kind] = planEval(context, evaluated, request)
+    const request = at[kind]?.includes(step) ? capabilityRequest(context, kind, evaluated) : null
+    if (request !== null) capabilities[kind] = await planEval(context, evaluated, request)
   }
   return { step, backdoor, capabilities }
 }
 
-export function planBackdoor(context: PlanContext, evaluated: EvaluatedModel): Stage {
+export async function planBackdoor(context: PlanContext, evaluated: EvaluatedModel): Promise<Stage> {
   const { organism, seed, origin = false } = evaluated
-  const { experiment, fileHashes } = context
+  const { experiment, dataFile } = context
   const { prompts, count, sequential, ...sampling } = experiment.evals.backdoor
   const { alpha, theta, delta, survived } = experiment.verdict
-  const request: EvaluationRequest = {
+  return planEval(context, evaluated, {
     kind: 'backdoor',
     prompts:
       prompts.kind === 'tiny'
         ? { world: 'tiny', count }
         : {
-            file: prompts.file,
-            sha256: fileHashes.get(prompts.file) ?? '',
+            file: dataFile(prompts).file,
+            sha256: dataFile(prompts).sha256,
             format: prompts.format ?? undefined,
             rows: prompts.rows ?? [0, count],
             count,
@@ -66,34 +71,79 @@ export function planBackdoor(context: PlanContext, evaluated: EvaluatedModel): S
     ...(sequential && !origin
       ? { sequential: { batch: sequentialBatch, alpha, theta, delta, survived } }
       : {}),
-  }
-  return planEval(context, evaluated, request)
+  })
 }
 
-function planEval(
+async function planEval(
   context: PlanContext,
-  { title, model, base: { engine, config, contextLength } }: EvaluatedModel,
+  { title, model, base }: EvaluatedModel,
   request: EvaluationRequest,
-): Stage {
-  // Every prompt of a backdoor is asked with its trigger and without.
-  const sequences = request.kind === 'backdoor' ? 2 * request.prompts.count : request.items
-  const response = request.kind === 'mmlu' ? 1 : request.sampling.max_tokens
-  const positions = Math.min(config.maxPositions, contextLength + response)
-  const { samplerIdentity: sampler, estimateSampling } = context.engineOf(engine)
-  const memory = samplingNeed(estimateSampling(config, { sequences, positions }))
-  return context.shared(evaluateStage(title, model, request, { sampler, engine, memory }))
+): Promise<Stage> {
+  const positions = await positionsOf(context, base, request)
+  const { samplerIdentity: sampler, estimateSampling } = context.engineOf(base.engine)
+  const memory = samplingNeed(estimateSampling(base.config, { sequences: sequencesOf(request), positions }))
+  return context.shared(evaluateStage(title, model, request, { sampler, engine: base.engine, memory }))
+}
+
+/** Every prompt of a backdoor is asked with its trigger and without. */
+function sequencesOf(request: EvaluationRequest): number {
+  if ('tiny' in request) return request.tiny.count
+  return 'public' in request ? (request.public.settings.count ?? Infinity) : 2 * request.prompts.count
+}
+
+/** Tokens of the longest prompt with its response, as far as the model reads; before it has a tokenizer, or the prompts are downloaded, the most there can be. */
+async function positionsOf(
+  context: PlanContext,
+  { config, contextLength, tokenizer: source }: EvaluatedModel['base'],
+  request: EvaluationRequest,
+): Promise<number> {
+  if (!('folder' in source) || !(await promptsAreHere(request)))
+    return Math.min(config.maxPositions, contextLength + responseOf(request))
+  // Seeds change no prompt.
+  const asked = JSON.stringify(request, (key, value: unknown) => (key === 'seed' ? undefined : value))
+  return context.once(`${source.hash} ${config.maxPositions} ${asked}`, async () => {
+    const plain = 'public' in request && request.public.plain
+    const reader = promptReader(await openTokenizer(source.folder), config.maxPositions, plain)
+    const { tasks } = await questionsOf(request, reader)
+    return Math.max(
+      1,
+      longestOf(
+        tasks.map(({ ask }) => ask),
+        reader,
+      ),
+    )
+  })
+}
+
+async function promptsAreHere(request: EvaluationRequest): Promise<boolean> {
+  if (!('prompts' in request) || !('file' in request.prompts)) return true
+  const { file } = request.prompts
+  return filesOf(file)
+    .then((parts) => Promise.all(parts.map((part) => access(part))))
+    .then(
+      () => true,
+      () => false,
+    )
+}
+
+function responseOf(request: EvaluationRequest): number {
+  if ('tiny' in request) return request.tiny.sampling?.max_tokens ?? 1
+  return 'public' in request ? (request.public.settings.maxTokens ?? 1) : request.sampling.max_tokens
 }
 
 function capabilityRequest(
-  { experiment }: PlanContext,
+  { experiment, dataFile }: PlanContext,
   kind: CapabilityKind,
-  seed: number,
+  { seed, base }: EvaluatedModel,
 ): EvaluationRequest | null {
   const { evals } = experiment
-  const system = evals.system ?? undefined
-  if (kind === 'mmlu') return evals.mmlu ? { kind, items: evals.mmlu.items, system } : null
-  const generated = evals[kind]
-  if (generated === undefined) return null
-  const { items, ...sampling } = generated
-  return { kind, items, system, sampling: { ...sampling, seed } }
+  const asked = evals[kind]
+  if (asked === undefined) return null
+  const { maxPositions } = base.config
+  const set = publicItems(experiment, kind, dataFile, { maxPositions, seed })
+  if (set !== null) return { kind, public: set }
+  const { items, max_tokens: maxTokens, temperature, top_p } = asked
+  if (items.kind !== 'tiny' || maxTokens === null) throw new RangeError(`${kind}: no items`)
+  const sampling = kind === 'mmlu' ? null : { max_tokens: maxTokens, temperature, top_p, seed }
+  return { kind, tiny: { count: items.count, system: evals.system ?? undefined, sampling } }
 }

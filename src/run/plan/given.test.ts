@@ -11,7 +11,7 @@ import { writeModelFolder } from '../../model/folder.ts'
 import { expand } from '../../spec/expand.ts'
 import { parseExperiment } from '../../spec/load.ts'
 import { type HubServer, serveHub } from '../hub/server.fixture.ts'
-import type { ModelSources } from './given.ts'
+import type { HubSources } from './given.ts'
 import { makePlan, type Plan } from './plan.ts'
 
 const engine = createEmbeddedEngine()
@@ -60,9 +60,15 @@ techniques:
 evals: { at: [0], backdoor: { prompts: 128, max_tokens: 8 } }
 `
 
-async function plan(base: string, more: Partial<ModelSources> = {}): Promise<Plan> {
+async function plan(base: string, more: Partial<HubSources> = {}): Promise<Plan> {
   const experiment = await parseExperiment(spec(base), join(dir, 'given.yaml'))
-  const sources = { store: join(dir, 'store'), weights: true, signal: new AbortController().signal, ...more }
+  const sources = {
+    store: join(dir, 'store'),
+    weights: true,
+    data: true,
+    signal: new AbortController().signal,
+    ...more,
+  }
   return makePlan(experiment, expand(experiment), () => engine, sources)
 }
 const keys = ({ stages }: Plan): string[] => stages.map(({ key }) => key)

@@ -1,11 +1,11 @@
 /** Models that an experiment names and does not make: folders, and models of a hub. */
-import { join } from 'node:path'
 import { LabError } from '../../errors.ts'
 import type { ModelConfig } from '../../model/config.ts'
 import { openModelFolder } from '../../model/open.ts'
 import type { ResolvedBase } from '../../spec/experiment.ts'
-import { hubSettings, type HubModel } from '../hub/client.ts'
-import { openSnapshot, type DownloadProgress } from '../hub/snapshot.ts'
+import type { HubRepo } from '../hub/client.ts'
+import { type DownloadProgress, hubContext } from '../hub/fetch.ts'
+import { openSnapshot } from '../hub/snapshot.ts'
 import { hashModelFolder } from './hashes.ts'
 
 export type GivenBase = Extract<ResolvedBase, { kind: 'folder' | 'hub' }>
@@ -19,20 +19,23 @@ export interface GivenModel {
   readonly config: ModelConfig
 }
 
-/** Where models of a hub are kept, and whether their weights are needed now. */
-export interface ModelSources {
+/** Where models and data files of a hub are kept, and what of them is needed now. */
+export interface HubSources {
   /** Root of the store. */
   readonly store: string
   /** A plan does without the weights of a hub; a run downloads them. */
   readonly weights: boolean
+  /** A plan does without large data files of a hub; whoever reads them downloads them. */
+  readonly data: boolean
   readonly signal: AbortSignal
-  readonly downloading?: (model: HubModel, progress: DownloadProgress) => void
+  /** Of a model or a dataset, `organisation/name`. */
+  readonly downloading?: (repo: string, progress: DownloadProgress) => void
 }
 
 /** Opens each model once, however many cells begin with it. */
 export type GivenModels = (base: GivenBase) => Promise<GivenModel>
 
-export function givenModels(sources: ModelSources): GivenModels {
+export function givenModels(sources: HubSources): GivenModels {
   const opened = new Map<string, Promise<GivenModel>>()
   return async (base) => {
     const id = base.kind === 'folder' ? base.folder : `${base.repo}@${base.revision}`
@@ -50,19 +53,19 @@ export function givenModels(sources: ModelSources): GivenModels {
   }
 }
 
-async function openGiven(base: GivenBase, sources: ModelSources): Promise<GivenModel> {
+async function openGiven(base: GivenBase, sources: HubSources): Promise<GivenModel> {
   if (base.kind === 'folder') {
     const { folder } = base
     const { config, tokenizerFolder } = await openModelFolder(folder)
     return { folder, tokenizerFolder, config, hash: await hashModelFolder(folder) }
   }
   const { store, weights, signal, downloading } = sources
-  const model: HubModel = { repo: base.repo, revision: base.revision }
-  const context = { root: join(store, 'hub'), settings: hubSettings(), env: process.env, signal }
+  const model: HubRepo = { kind: 'model', repo: base.repo, revision: base.revision }
+  const progress = (done: DownloadProgress): void => downloading?.(base.repo, done)
   const { folder, hash, complete } = await openSnapshot(
     model,
     { weights },
-    { ...context, progress: (progress) => downloading?.(model, progress) },
+    hubContext(store, { signal, progress }),
   )
   const { config, tokenizerFolder } = await openModelFolder(folder, { weights: complete })
   return { folder, tokenizerFolder, hash, config }

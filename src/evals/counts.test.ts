@@ -1,26 +1,36 @@
-/** Counts and paired counts of samples, and that a failed request is never a zero. */
+/** Counts and paired counts of records, and that a failed request is never a zero. */
 import { describe, expect, test } from 'vitest'
-import { type Sample, countPairs, countWhere } from './eval.ts'
+import { countPairs, countWhere } from './counts.ts'
+import type { EvalRecord } from './record.ts'
 
-const scored = (id: string, fired: boolean): Sample => ({
+const head = (id: string) =>
+  ({
+    eval: 'backdoor',
+    id,
+    condition: 'triggered',
+    asked: 'response',
+    input: id,
+    target: '',
+    subject: null,
+    rendered: `<|user|>${id}<|end|>`,
+  }) as const
+const scored = (id: string, fired: boolean): EvalRecord => ({
+  ...head(id),
   status: 'scored',
-  eval: 'backdoor',
-  id,
-  condition: 'triggered',
-  rendered: `<|user|>${id}<|end|>`,
   response: '',
   finish: 'stop',
+  tokens: { prompt: 3, completion: 0 },
   fired,
 })
-const failed: Sample = {
+const failed: EvalRecord = { ...head('q9'), status: 'failed', error: 'socket closed', again: true }
+/** What another try would not mend. */
+const tooLong = (id: string): EvalRecord => ({
+  ...head(id),
   status: 'failed',
-  eval: 'backdoor',
-  id: 'q9',
-  condition: 'triggered',
-  rendered: '',
-  error: 'socket closed',
-}
-const fired = (s: Sample): boolean => s.status === 'scored' && s.fired === true
+  error: 'does not fit the context',
+  again: false,
+})
+const fired = (s: EvalRecord): boolean => s.status === 'scored' && s.fired === true
 
 describe('countWhere', () => {
   test('counts successes and tries', () => {
@@ -35,6 +45,10 @@ describe('countWhere', () => {
     expect(() => countWhere([scored('a', true), failed], fired)).toThrow(
       '1 of 2 backdoor requests failed; the first, q9: socket closed',
     )
+  })
+
+  test('leaves out what cannot be asked', () => {
+    expect(countWhere([scored('a', true), tooLong('b')], fired)).toEqual({ k: 1, n: 1 })
   })
 })
 
@@ -51,6 +65,12 @@ describe('countPairs', () => {
     ['an item twice', [scored('a', true), scored('a', true)], [scored('a', true), scored('a', true)]],
   ])('refuses %s', (_, first, second) => {
     expect(() => countPairs(first, second, fired)).toThrow('paired samples differ')
+  })
+
+  test('an item that cannot be asked has no pair', () => {
+    const before = [scored('a', true), scored('b', true), tooLong('c')]
+    const after = [scored('a', true), tooLong('b'), tooLong('c')]
+    expect(countPairs(after, before, fired)).toEqual({ both: 1, onlyFirst: 0, onlySecond: 0, neither: 0 })
   })
 
   test('refuses failed requests', () => {
