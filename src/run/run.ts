@@ -1,7 +1,6 @@
 /** The main path: experiment file → cells → plan → execution → results → report; and the same without executing. */
 import { createHash } from 'node:crypto'
 import { join, resolve } from 'node:path'
-import { createEmbeddedEngine } from '../engine/embedded/engine.ts'
 import { interrupted, LabError } from '../errors.ts'
 import type { Results } from '../report/results.ts'
 import { checkDesign } from '../spec/design.ts'
@@ -14,6 +13,7 @@ import { waitForLock, type Lock } from '../store/lock.ts'
 import { assembleResults } from './results/assemble.ts'
 import { settleResults } from './results/settle.ts'
 import { changeExplainer } from './changes.ts'
+import { openEngines } from './engines.ts'
 import type { RunEvent } from './events.ts'
 import { execute, type Execution, type StageEvent } from './execute.ts'
 import { openRunLog } from './log.ts'
@@ -47,10 +47,11 @@ export async function runExperiment(
   const { signal } = request
   const experiment = await loadExperiment(request.spec, { set: [...request.set] })
   checkDesign(experiment)
-  const engine = createEmbeddedEngine()
+  const engines = await openEngines(experiment)
+  const { engineOf } = engines
   try {
     const cells = expand(experiment)
-    const plan = await makePlan(experiment, cells, engine, {
+    const plan = await makePlan(experiment, cells, engineOf, {
       store: request.store,
       weights: true,
       data: true,
@@ -81,7 +82,7 @@ export async function runExperiment(
       checkFits(toRun)
       const execution = await execute(plan.stages, {
         store,
-        engine,
+        engineOf,
         signal,
         emit: withTimeLeft(toRun, emit),
         finished: (stage) => tellRates(store, plan, stage, emit),
@@ -107,7 +108,7 @@ export async function runExperiment(
       lease.release()
     }
   } finally {
-    await engine.close()
+    await engines.close()
   }
 }
 
@@ -180,12 +181,12 @@ export async function reportRun(request: {
 }
 
 async function planOnly(experiment: Experiment, cells: readonly Cell[], store: string): Promise<Plan> {
-  const engine = createEmbeddedEngine()
+  const engines = await openEngines(experiment)
   try {
     const signal = new AbortController().signal
-    return await makePlan(experiment, cells, engine, { store, weights: false, data: false, signal })
+    return await makePlan(experiment, cells, engines.engineOf, { store, weights: false, data: false, signal })
   } finally {
-    await engine.close()
+    await engines.close()
   }
 }
 

@@ -1,0 +1,7 @@
+/** Schema of `placement`: where and how trainings and evaluations run. */
+import { z } from 'zod'
+import { torchSchema } from './torch-schema.ts'
+
+export const placementSchema = z
+  .strictObject({ torch: torchSchema.optional() })
+  .describe('where trainings and evaluations run; this machine')
