@@ -27,17 +27,24 @@ await() {
   return 1
 }
 
-# End one daemon by its pid file, and wait until it is gone.
+# Ends one daemon by its pid file, and waits until it is gone.
 end() {
   alive "$1" || return 0
   local pid
   pid=$(cat "$1")
-  kill "$pid" 2>/dev/null || true
-  for _ in $(seq 50); do
+  kill "-${2:-TERM}" "$pid" 2>/dev/null || true
+  for _ in $(seq 200); do
     kill -0 "$pid" 2>/dev/null || return 0
     sleep 0.1
   done
   kill -9 "$pid" 2>/dev/null || true
+}
+
+# Kills a process and all that it has started.
+kill_tree() {
+  local child
+  for child in $(pgrep -P "$1"); do kill_tree "$child"; done
+  kill -9 "$1" 2>/dev/null || true
 }
 
 # Three neighbouring ports that nobody listens on.
@@ -161,18 +168,17 @@ stop)
       quiet() { [ -z "$(timeout 5 squeue --noheader --format=%i)" ]; }
       await quiet || true
     fi
-    for pid_file in "$dir"/slurmctld.pid "$dir"/slurmd-*.pid; do end "$pid_file"; done
-    # A job of a cluster whose controller was gone: its keeper works in our folder, and ends it when it is asked to.
+    for pid_file in "$dir"/slurmctld.pid "$dir"/slurmd-*.pid; do end "$pid_file" KILL; done
+    # Jobs that outlived a dead controller: their keeper works in our folder.
     for process in /proc/[0-9]*; do
       if [ "$(readlink "$process/cwd" 2>/dev/null)" = "$dir" ] && grep -qs slurmstepd "$process/comm"; then
-        pkill -9 -P "${process#/proc/}" 2>/dev/null || true
-        kill -9 "${process#/proc/}" 2>/dev/null || true
+        kill_tree "${process#/proc/}"
       fi
     done
     end "$dir/munged.pid"
     for spool in "$dir"/spool-*; do
       group=$cgroup/slurm_${spool##*/spool-}
-      if [ -d "$group" ]; then find "$group" -depth -type d -exec rmdir {} + || true; fi
+      if [ -d "$group" ]; then await find "$group" -depth -type d -exec rmdir {} +; fi
     done
   fi
   rm -rf "$dir"
