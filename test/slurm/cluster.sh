@@ -162,14 +162,8 @@ stop)
   [ -d "$dir" ] || exit 0
   if [ -f "$conf" ]; then
     export SLURM_CONF=$conf
-    if alive "$dir/slurmctld.pid"; then
-      timeout 5 scancel --user=root --signal=KILL --full 2>/dev/null || true
-      timeout 5 scancel --user=root 2>/dev/null || true
-      quiet() { [ -z "$(timeout 5 squeue --noheader --format=%i)" ]; }
-      await quiet || true
-    fi
     for pid_file in "$dir"/slurmctld.pid "$dir"/slurmd-*.pid; do end "$pid_file" KILL; done
-    # Jobs that outlived a dead controller: their keeper works in our folder.
+    # A job outlives its daemons; its keeper works in our folder.
     for process in /proc/[0-9]*; do
       if [ "$(readlink "$process/cwd" 2>/dev/null)" = "$dir" ] && grep -qs slurmstepd "$process/comm"; then
         kill_tree "${process#/proc/}"
