@@ -26,18 +26,12 @@ export function notYetProblems(located: Located): Problem[] {
     message: `\`${path.at(-1)}\`: ${what} is not available yet in this version`,
     hint,
   })
-  const placement = valueAt(located.value, ['placement'])
-  return [
-    ...(placement === undefined
-      ? []
-      : [problem(['placement'], 'running elsewhere', 'everything runs on this machine')]),
-    ...inEntries.flatMap(({ kind, key, what, hint }) => {
-      const entries = valueAt(located.value, [kind])
-      if (!isBlock(entries)) return []
-      return Object.entries(entries).flatMap(([name, entry]) => {
-        const path = [kind, name, key]
-        return isBlock(entry) && Object.hasOwn(entry, key) ? [problem(path, what, hint)] : []
-      })
-    }),
-  ]
+  return inEntries.flatMap(({ kind, key, what, hint }) => {
+    const entries = valueAt(located.value, [kind])
+    if (!isBlock(entries)) return []
+    return Object.entries(entries).flatMap(([name, entry]) => {
+      const path = [kind, name, key]
+      return isBlock(entry) && Object.hasOwn(entry, key) ? [problem(path, what, hint)] : []
+    })
+  })
 }

@@ -3,6 +3,7 @@ import { z } from 'zod'
 import { isBlock } from './inherit.ts'
 import { folderBaseSchema, hubBaseSchema, textBaseSchema, tinyBaseSchema } from './base-schema.ts'
 import { dataSchema, filePromptsSchema } from './data-schema.ts'
+import { slurmSchema } from './placement-schema.ts'
 import { recipeSchema } from './recipe.ts'
 import { evalsSchema, experimentSchema, organismSchema, techniqueSchema } from './schema.ts'
 import { bare, meaning } from './schema-walk.ts'
@@ -55,6 +56,7 @@ const sections: readonly { readonly title: string; readonly schema: z.core.$ZodT
   { title: 'Prompts of a file: every `prompts`', schema: filePromptsSchema },
   { title: '`evals`', schema: evalsSchema },
   { title: '`verdict`', schema: verdictSchema },
+  { title: '`placement.slurm`', schema: slurmSchema },
 ]
 const spelt = new Set(sections.slice(1).map(({ schema }) => bare(schema)))
 

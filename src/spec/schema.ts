@@ -13,6 +13,7 @@ import {
   system,
   text,
 } from './data-schema.ts'
+import { placementSchema } from './placement-schema.ts'
 import { partialRecipeSchema, recipeSchema } from './recipe.ts'
 import { teacherSchema } from './teacher-schema.ts'
 import { verdictSchema } from './verdict.ts'
@@ -159,6 +160,7 @@ export const experimentSchema = z.strictObject({
     ),
   evals: evalsSchema,
   verdict: verdictSchema,
+  placement: placementSchema.optional(),
 })
 
 export type ExperimentSpec = z.infer<typeof experimentSchema>
