@@ -85,7 +85,7 @@ export const slurmSchema = z
       if (!own && (key === undefined || said[key] === undefined || said[key] === 0)) continue
       const message = own
         ? `\`${name}\` is written by the lab, which finds and resumes its jobs by it`
-        : `\`${name}\` is said by \`${key}\` already`
+        : `\`${name}\` is written from \`${key}\` of this block`
       context.addIssue({ code: 'custom', path: ['directives', name], message })
     }
   })

@@ -72,7 +72,8 @@ describe.skipIf(noSlurm !== null)('jobs under faults', () => {
     const twice = stages.filter(({ starts }) => starts !== 1)
     expect(twice.map(({ title, starts }) => `${title}: ${starts}`)).toEqual(['pretrain tiny: 2'])
     // The cluster's own record: one job a stage.
-    const names = cluster.endedJobs().map(({ name }) => name)
+    const jobs = new Map(cluster.endedJobs().map(({ id, name }) => [id, name]))
+    const names = [...jobs.values()]
     expect(names.filter((name) => name.startsWith('cluster-')).sort()).toEqual(
       stages.map(({ name }) => name).sort(),
     )

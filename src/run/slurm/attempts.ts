@@ -7,6 +7,7 @@ import { existsSync, readdirSync } from 'node:fs'
 import { mkdir, open, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import * as z from 'zod'
+import { LabError } from '../../errors.ts'
 import type { Stage } from '../stage.ts'
 
 const intentSchema = z.strictObject({
@@ -85,10 +86,13 @@ async function newestIn(folder: string): Promise<Attempt | null> {
   return numbers.length === 0 ? null : readAttempt(join(folder, String(Math.max(...numbers))))
 }
 
-/** Throws where the folder has no intent. */
+/** Throws STORE where the folder has no intent. */
 export async function readAttempt(folder: string): Promise<Attempt> {
-  const intent = intentSchema.parse(JSON.parse(await readFile(join(folder, 'intent.json'), 'utf8')))
-  return { folder, intent }
+  const intent = await read(join(folder, 'intent.json'), intentSchema)
+  if (intent !== null) return { folder, intent }
+  throw new LabError('STORE', `${folder} has no intent.json of a job`, {
+    hint: 'the store must be the same folder on this machine and on the nodes',
+  })
 }
 
 /** The newest attempts at all stages that were ever submitted from a store. */
@@ -97,10 +101,6 @@ export async function newestAttempts(store: string): Promise<Attempt[]> {
   const attempts = await Promise.all(names.map((name) => newestIn(join(jobsFolder(store), name))))
   return attempts.filter((attempt) => attempt !== null)
 }
-
-/** Whether anything was ever submitted from this store: a look without reading. */
-export const hasAttempts = (store: string): boolean =>
-  existsSync(jobsFolder(store)) && readdirSync(jobsFolder(store)).length > 0
 
 export interface NewAttempt {
   readonly store: string

@@ -7,7 +7,7 @@ import type { SlurmPlacement } from '../../spec/placement-schema.ts'
 import type { Elsewhere } from '../execute.ts'
 import type { RunEvent } from '../events.ts'
 import { runFolder } from '../records.ts'
-import type { Stage, StageTools } from '../stage.ts'
+import type { Stage } from '../stage.ts'
 import {
   beginAttempt,
   closeAttempt,
@@ -19,7 +19,7 @@ import {
 } from './attempts.ts'
 import { submit } from './client.ts'
 import { rejected } from './failure.ts'
-import { follow, queueEveryMs } from './follow.ts'
+import { follow, queueEveryMs, untilOver, type Following } from './follow.ts'
 import { createQueue } from './queue.ts'
 import { renderScript } from './script.ts'
 
@@ -57,16 +57,16 @@ export async function openCluster(options: ClusterOptions): Promise<Elsewhere> {
       let vanished = 0
       for (;;) {
         if (tools.signal.aborted) throw interrupted()
-        const attempt = await jobOf(stage, options, tools)
         const { title, kind, key } = stage
-        const end = await follow(attempt, {
+        const following: Following = {
           store: tools.store,
           stage,
           queue,
           signal: tools.signal,
           tell: (state) => options.emit({ type: 'job', title, kind, key, ...state }),
           progress: (progress) => tools.progress(progress),
-        })
+        }
+        const end = await follow(await jobOf(following, options), following)
         if (end.state === 'done') return
         if (end.state === 'failed') throw end.error
         if (end.error !== null && ++vanished > mostVanished) throw end.error
@@ -76,7 +76,8 @@ export async function openCluster(options: ClusterOptions): Promise<Elsewhere> {
 }
 
 /** The job that is under way for a stage, or a new one. */
-async function jobOf(stage: Stage, options: ClusterOptions, { signal }: StageTools): Promise<Attempt> {
+async function jobOf(following: Following, options: ClusterOptions): Promise<Attempt> {
+  const { stage, signal } = following
   for (;;) {
     const latest = await latestAttempt(options.store, stage)
     if (latest !== null && (await readClosed(latest)) === null) return latest
@@ -86,6 +87,7 @@ async function jobOf(stage: Stage, options: ClusterOptions, { signal }: StageToo
         hint: 'the same command makes it here',
       })
     }
+    if (latest !== null) await untilOver(latest, following)
     const store = resolve(options.store)
     const { run } = options
     const scripts = join(runFolder(store, run), 'jobs')

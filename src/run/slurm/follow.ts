@@ -40,6 +40,8 @@ const filesEveryMs = 1_000
 export const queueEveryMs = 5_000
 /** So long a job must be gone, or its result be missing: file systems of clusters remember that a file was not there. */
 const graceMs = 60_000
+/** Why jobs wait everywhere; a change from one to another is no news. */
+const usual = new Set(['', 'None', 'Priority', 'Resources', 'BeginTime'])
 /** So long a job must have ended without a result: one that is queued again passes through such states. */
 const settleMs = 4_000
 
@@ -99,10 +101,11 @@ async function readFiles(attempt: Attempt, context: Following, seen: Seen): Prom
 }
 
 async function askQueue(attempt: Attempt, context: Following, seen: Seen): Promise<End | null> {
-  const look = await context.queue.look(attempt.intent.name)
+  const look = await untilAborted(context.queue.look(attempt.intent.name), context.signal)
   const known = await jobIdOf(attempt)
   const tell = (state: JobState): void => {
-    const text = JSON.stringify(state)
+    const { reason, ...rest } = state
+    const text = JSON.stringify(usual.has(reason) ? rest : state)
     if (text !== seen.told) context.tell(state)
     seen.told = text
   }
@@ -129,6 +132,30 @@ async function askQueue(attempt: Attempt, context: Following, seen: Seen): Promi
   const patience = job.state === 'COMPLETED' ? graceMs : settleMs
   if (performance.now() - seen.over < patience) return null
   return endOf(attempt, context, job)
+}
+
+/**
+ * Waits until no job of a closed attempt is left: it was cancelled, or ends just now. What is left is cancelled, and Slurm must
+ * answer: nothing new is submitted before. Throws only when interrupted.
+ */
+export async function untilOver(
+  { intent: { name } }: Attempt,
+  { queue, signal, tell }: Pick<Following, 'queue' | 'signal' | 'tell'>,
+): Promise<void> {
+  const cancelled = new Set<string>()
+  try {
+    for (;;) {
+      const look = await untilAborted(queue.look(name), signal)
+      const left = 'unknown' in look ? null : look.jobs.filter((job) => !hasEnded(job))
+      if (left?.length === 0) return
+      for (const { id } of left ?? [])
+        if (!cancelled.has(id) && (await cancel(id)) === null) cancelled.add(id)
+      if ('unknown' in look) tell({ id: null, state: 'unknown', reason: look.unknown, node: '' })
+      await sleep(filesEveryMs, undefined, { signal }).catch(() => undefined)
+    }
+  } finally {
+    queue.leave(name)
+  }
 }
 
 /** Of several jobs of the name (of which one at most works) the one that is known, or works, or is not over. */
@@ -177,6 +204,19 @@ async function endOfGone(attempt: Attempt, context: Following, known: string | n
   const error = await vanished(attempt, known)
   await closeAttempt(attempt, 'lost', error.message)
   return { state: 'again', error }
+}
+
+/** Slurm may take long to say that it cannot be reached; who wants to leave does not wait for it. */
+async function untilAborted<T>(asked: Promise<T>, signal: AbortSignal): Promise<T> {
+  const { promise, reject } = Promise.withResolvers<never>()
+  const leave = (): void => reject(interrupted())
+  if (signal.aborted) leave()
+  signal.addEventListener('abort', leave, { once: true })
+  try {
+    return await Promise.race([asked, promise])
+  } finally {
+    signal.removeEventListener('abort', leave)
+  }
 }
 
 const isMade = async ({ store, stage }: Following): Promise<boolean> =>

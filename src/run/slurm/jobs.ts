@@ -1,4 +1,5 @@
 /** The jobs of a run, from their files and the queue: how they stand, and their end. */
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { JobState } from '../events.ts'
 import {
   closeAttempt,
@@ -97,5 +98,16 @@ export async function endJobs(store: string, run: string): Promise<EndedJob[]> {
     const trouble = 'unknown' in look ? look.unknown : (troubles.find((text) => text !== null) ?? null)
     ended.push({ title, id: ids[0] ?? known, trouble })
   }
+  await untilQuiet(attempts.map(({ intent }) => intent.name))
   return ended
+}
+
+/** Until none of them waits or runs, as long as Slurm says so, and for a minute at most: a process has 30 s to end. */
+async function untilQuiet(names: readonly string[]): Promise<void> {
+  const until = performance.now() + 60_000
+  while (performance.now() < until) {
+    const look = await queued(names)
+    if ('unknown' in look || look.jobs.every(hasEnded)) return
+    await sleep(500)
+  }
 }
