@@ -1,4 +1,4 @@
-/** Two projects: `unit` (beside the code, part of `npm run check`) and `e2e` (the real CLI). Parity, torch and faults have their own commands. */
+/** Two projects: `unit` (beside the code, part of `npm run check`) and `e2e` (the real CLI). Parity, torch, slurm and faults have their own commands. */
 import { defineConfig } from 'vitest/config'
 
 const shared = {
@@ -31,6 +31,7 @@ export default defineConfig({
           hookTimeout: 600_000,
         },
       },
+      { test: { ...shared, name: 'slurm', include: ['test/slurm/**/*.test.ts'], testTimeout: 280_000 } },
       { test: { ...shared, name: 'faults', include: ['test/faults/**/*.test.ts'], testTimeout: 600_000 } },
     ],
   },

