@@ -152,6 +152,7 @@ async function makeStage(
       engine,
       signal,
       progress: (progress) => emit({ type: 'progress', stage, progress }),
+      waiting: (why) => emit({ type: 'stage', state: 'waiting', stage, why }),
     })
     emit({ type: 'stage', state: 'done', stage, seconds: (performance.now() - started) / 1000 })
     await options.finished?.(stage)

@@ -32,7 +32,9 @@ export interface StageTools {
   readonly store: Store
   readonly engine: Engine
   readonly signal: AbortSignal
-  progress(progress: StageProgress): void
+  readonly progress: (progress: StageProgress) => void
+  /** That it waits for something outside, and for what. */
+  readonly waiting: (why: string) => void
 }
 
 export interface Stage {

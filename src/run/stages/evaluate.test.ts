@@ -48,6 +48,7 @@ const tools = (store: Store, more: Partial<StageTools> = {}): StageTools => ({
   engine,
   signal: new AbortController().signal,
   progress: () => {},
+  waiting: () => {},
   ...more,
 })
 

@@ -52,7 +52,7 @@ function identityOf(teacher: TeacherChoice): Json {
 
 async function writerOf(
   teacher: TeacherChoice,
-  { journal, progress }: Pick<StageTools, 'progress'> & { readonly journal: string },
+  { journal, progress, waiting }: Pick<StageTools, 'progress' | 'waiting'> & { readonly journal: string },
 ): Promise<Teacher> {
   if ('scripted' in teacher) return scriptedTeacher(teacher.scripted)
   if ('recorded' in teacher) return recordedTeacher
@@ -66,6 +66,7 @@ async function writerOf(
     budget,
     journal,
     progress: (done) => progress({ ...done, unit: 'responses' }),
+    waiting,
   })
 }
 
