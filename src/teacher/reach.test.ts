@@ -42,13 +42,14 @@ const askOne = async (url: string, change: Partial<EndpointRequest> = {}): Promi
   return reply as EndpointReply
 }
 
+const unused = async (): Promise<number> => {
+  const server = createSocket()
+  const port = await listen(server)
+  await new Promise((resolve) => server.close(resolve))
+  return port
+}
+
 describe('where nobody ever answered, the asking ends soon', () => {
-  const unused = async (): Promise<number> => {
-    const server = createSocket()
-    const port = await listen(server)
-    await new Promise((resolve) => server.close(resolve))
-    return port
-  }
   test.each<[string, string, () => Promise<string>]>([
     ['a port of nobody', 'connection refused', async () => `http://127.0.0.1:${await unused()}/v1`],
     ['a host of nobody', 'unknown host', () => Promise.resolve('http://nobody.invalid/v1')],
@@ -125,10 +126,10 @@ test('a server that had answered and stays away: the asking ends, and its reques
   expect(replied).toEqual([])
 })
 
-describe('what a server writes', () => {
-  const choice = (top: string): string =>
-    `{"choices":[{"message":{"content":"A \\"-Infinity\\""},"finish_reason":"stop","logprobs":{"content":[{"top_logprobs":[${top}]}]}}],"usage":{"prompt_tokens":3,"completion_tokens":1}}`
+const choice = (top: string): string =>
+  `{"choices":[{"message":{"content":"A \\"-Infinity\\""},"finish_reason":"stop","logprobs":{"content":[{"top_logprobs":[${top}]}]}}],"usage":{"prompt_tokens":3,"completion_tokens":1}}`
 
+describe('what a server writes', () => {
   test('-Infinity and NaN, which are no JSON, are read: such a token has no log-probability', async () => {
     let asked = 0
     const top = [

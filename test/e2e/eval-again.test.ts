@@ -174,6 +174,8 @@ describe('an organism of a run', () => {
   })
 })
 
+const asked = (): string[] => ['--model', 'm', '--eval', 'math', '--items', `math=${math(String)}`]
+
 describe('an endpoint', () => {
   const servers: Server[] = []
   afterAll(() => servers.map((server) => server.close()))
@@ -187,7 +189,6 @@ describe('an endpoint', () => {
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
     return `http://127.0.0.1:${(server.address() as AddressInfo).port}/v1`
   }
-  const asked = (): string[] => ['--model', 'm', '--eval', 'math', '--items', `math=${math(String)}`]
 
   test('that is not there: one message within seconds, and the right address goes on in the same folder', async () => {
     const out = join(dir, 'wrong-address')
