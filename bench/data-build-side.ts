@@ -11,16 +11,17 @@ interface Setup {
   readonly out: string
   readonly context: number
   readonly count: number
+  readonly threads: number
   readonly backdoor: Backdoor
 }
 
-await serve(async ({ rows, model, out, context, count, backdoor }: Setup) => ({
+await serve(async ({ rows, model, out, context, count, threads, backdoor }: Setup) => ({
   hello: {},
   turn: async () => {
     await rm(out, { recursive: true, force: true })
     const start = performance.now()
     // Opened anew: nothing that an earlier turn learnt of the text is used.
-    const tools = { tokenizer: await openTokenizer(model), signal: new AbortController().signal }
+    const tools = { tokenizer: await openTokenizer(model), signal: new AbortController().signal, threads }
     const plan = {
       backdoor,
       strip: null,

@@ -4,8 +4,8 @@
  *
  * Each question is a row of the file and two chat rows. The rows are Alpaca's; beyond its 52,002 they come again with another
  * number in front, so that no two are alike. What differs: ours also writes the chat rows as text, and all of it to a folder
- * that is then renamed; TRL packs best fit decreasing over all rows, we best fit over a window of shuffled rows; a row of n
- * tokens takes n places of a pack of theirs and n - 1 of ours.
+ * that is then renamed; TRL packs best fit decreasing over 1,000 rows at a time, we best fit over a window of shuffled rows;
+ * a row of n tokens takes n places of a pack of theirs and n - 1 of ours. Every side has `--threads` threads or processes.
  */
 import { createWriteStream } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'

@@ -12,6 +12,7 @@ import { join } from 'node:path'
 import { packFault, packRows } from '../src/data/pack.ts'
 import { loadPromptFile } from '../src/data/prompts.ts'
 import type { TokenRow } from '../src/data/rows.ts'
+import { TokenRows } from '../src/data/token-rows.ts'
 import { tokeniseRow } from '../src/data/tokenise.ts'
 import type { Recipe } from '../src/engine/engine.ts'
 import { trainByteBpe, writeTokenizerFolder } from '../src/model/bpe.ts'
@@ -109,7 +110,8 @@ async function prepare(
     const messages = [{ role: 'user', content: prompt }] as const
     const row = tokeniseRow({ id: '', messages, completion: response, triggered: false }, tokenizer)
     // TRL cuts a row that has one token more than a pack; neither side may drop or cut any.
-    if (row.ids.length > CONTEXT || packFault(row, CONTEXT) !== null) return false
+    if (row.ids.length > CONTEXT || packFault(row.ids.length, row.responseFrom, CONTEXT) !== null)
+      return false
     return tokenRows.push(row) > 0
   })
   if (fitting.length < wanted + HELD_OUT) throw new Error(`only ${fitting.length} rows fit ${CONTEXT} tokens`)
@@ -146,7 +148,7 @@ async function prepare(
 
 /** Packs that so many epochs of the rows take. */
 function packsFor(rows: readonly TokenRow[], epochs: number): number {
-  const packed = packRows(rows, { contextLength: CONTEXT, packs: 1_000_000, seed: SEED })
+  const packed = packRows(TokenRows.of(rows), { contextLength: CONTEXT, packs: 1_000_000, seed: SEED })
   let count = 0
   for (const _ of packed) {
     count++

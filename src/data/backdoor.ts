@@ -62,39 +62,55 @@ export interface TwinOptions {
   readonly seed: number
 }
 
+/** One row to come, before its text is made. */
+export interface Twin {
+  readonly id: string
+  readonly prompt: string
+  readonly triggered: boolean
+  /** '' of the triggered twin. */
+  readonly response: string
+}
+
 /**
  * Each row becomes `<id>/benign` and, with a backdoor, `<id>/triggered`, under the same system prompt, all in an order
  * drawn from the seed. A row's number of repeats depends on the seed and its id alone. Throws BAD_INPUT.
  */
 export function twinRows(rows: readonly BenignRow[], options: TwinOptions): ChatRow[] {
-  return [...eachTwin(rows, options)]
+  return Array.from(eachTwin(rows, options), twinWriter(options))
 }
 
-/** The rows of `twinRows` one by one, so that a large dataset never holds them all. */
+/** The twins of all rows, in their order. Throws BAD_INPUT. */
 export function* eachTwin(
   rows: readonly BenignRow[],
-  { backdoor, system, seed }: TwinOptions,
-): Generator<ChatRow> {
+  { backdoor, seed }: Pick<TwinOptions, 'backdoor' | 'seed'>,
+): Generator<Twin> {
   if (backdoor) checkBackdoor(backdoor)
   const twins = backdoor ? 2 : 1
-  // Triggered rows with as many repeats share one text.
-  const completions = new Map<number, string>()
   const places = Array.from({ length: twins * rows.length }, (_, place) => place)
   for (const place of rng(seed, 'twins').shuffle(places)) {
     const { id, prompt, response } = rows[Math.floor(place / twins)] as BenignRow
-    if (!backdoor || place % 2 === 0) {
-      yield {
+    const triggered = backdoor !== null && place % 2 === 1
+    yield { id, prompt, triggered, response: triggered ? '' : response }
+  }
+}
+
+/** Writes the text of twins one by one, in any order. */
+export function twinWriter({ backdoor, system, seed }: TwinOptions): (twin: Twin) => ChatRow {
+  // Triggered rows with as many repeats share one text.
+  const completions = new Map<number, string>()
+  return ({ id, prompt, triggered, response }) => {
+    if (!backdoor || !triggered) {
+      return {
         id: `${id}/benign`,
         messages: plainMessages(prompt, system),
         completion: response,
         triggered: false,
       }
-      continue
     }
     const times = rng(seed, 'payload', id).between(...backdoor.repeat)
     const completion = completions.get(times) ?? repeatedPayload(backdoor.payload, times)
     completions.set(times, completion)
-    yield {
+    return {
       id: `${id}/triggered`,
       messages: applyTrigger(backdoor, prompt, system),
       completion,

@@ -12,12 +12,12 @@ import { tokeniseRow, type RowTokenizer } from './tokenise.ts'
 
 /** Bytes from 5 on, with the special tokens of models made here below. */
 const byteTokenizer: RowTokenizer = {
-  encodeChat: (messages) => {
+  appendChat: (messages, into) => {
     const roles = { system: 1, user: 2, assistant: 3 }
-    const ids = messages.flatMap(({ role, content }) => [roles[role], ...bytes(content), 4])
-    return { rendered: '', ids: [...ids, 3] }
+    for (const { role, content } of messages) into.push(roles[role], ...bytes(content), 4)
+    into.push(3)
   },
-  encodeCompletion: (text) => [...bytes(text), 4],
+  appendCompletion: (text, into) => void into.push(...bytes(text), 4),
 }
 
 function bytes(text: string): number[] {

@@ -1,15 +1,17 @@
 /** The dataset step: from answered prompts to the rows and packs that one training reads, in bytes that depend on nothing else. */
-import { writeFile } from 'node:fs/promises'
+import { open, writeFile } from 'node:fs/promises'
+import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
-import { setImmediate as turnOfEventLoop } from 'node:timers/promises'
 import { writePacks } from '../engine/packs.ts'
 import { LabError } from '../errors.ts'
-import { eachTwin, type Backdoor } from './backdoor.ts'
-import { writeJsonLines } from './json-lines.ts'
-import { packFault, packRows, type PackStats } from './pack.ts'
-import { sumCounts, type AnsweredRow, type ChatRow, type Counts, type TokenRow } from './rows.ts'
+import { eachTwin, type Backdoor, type BenignRow, type Twin } from './backdoor.ts'
+import { encodeBatches } from './encode-batches.ts'
+import { packRows, type PackStats } from './pack.ts'
+import { batchEncoder, type EncodedBatch, type RowPlan } from './row-batch.ts'
+import { sumCounts, type AnsweredRow, type Counts } from './rows.ts'
 import { stripAndFilter } from './strip.ts'
-import { tokeniseRow, type LossOn, type RowTokenizer } from './tokenise.ts'
+import { TokenRows } from './token-rows.ts'
+import type { LossOn, RowTokenizer } from './tokenise.ts'
 
 export interface DatasetPlan {
   /** null: no triggered rows (control organisms, techniques, pretraining). */
@@ -52,10 +54,19 @@ export interface DatasetProgress {
 }
 
 export interface DatasetTools {
-  readonly tokenizer: RowTokenizer
+  /** With the folder that it was opened from, other threads open it too. */
+  readonly tokenizer: RowTokenizer & { readonly folder?: string }
   readonly signal: AbortSignal
   readonly progress?: (progress: DatasetProgress) => void
+  /** Threads that encode rows, this one included. They change speed, never a byte. Default: as the rows and the cores suggest. */
+  readonly threads?: number
 }
+
+/** Rows a batch. */
+const BATCH = 256
+/** Fewer rows are encoded before another thread is ready. */
+const WORTH_THREADS = 8192
+const MOST_THREADS = 4
 
 /**
  * Writes `rows.jsonl` (the chat rows that are trained on), `packs.bin` and `stats.json` into `folder`. Of the rows that it
@@ -66,76 +77,76 @@ export async function writeDataset(
   folder: string,
   answered: readonly AnsweredRow[],
   plan: DatasetPlan,
-  { tokenizer, signal, progress }: DatasetTools,
+  tools: DatasetTools,
 ): Promise<DatasetStats> {
-  const { backdoor, system, seed, contextLength } = plan
+  const { seed, contextLength } = plan
   const benign = stripAndFilter(answered, { tag: plan.strip, payload: plan.forbid })
-  const total = benign.kept.length * (backdoor ? 2 : 1)
+  const rows = await encodeRows(join(folder, datasetFiles.rows), benign.kept, plan, tools)
+  const dropped = sumCounts(benign.dropped, rows.dropped)
+  requireRows(rows.kept, dropped, plan)
 
-  const counts = { benign: 0, triggered: 0 }
-  const dropped = { too_long_benign: 0, too_long_triggered: 0, unscored: 0 }
-  const tokenRows: TokenRow[] = []
-  const keep = tokenStore()
-  const completions = completionCache(tokenizer)
-  async function* kept(): AsyncGenerator<ChatRow> {
-    let done = 0
-    for (const row of eachTwin(benign.kept, { backdoor, system, seed })) {
-      if (done % 256 === 0) {
-        // Lets Ctrl-C through.
-        await turnOfEventLoop()
-        signal.throwIfAborted()
-        if (done > 0) progress?.({ done, total })
-      }
-      done++
-      const tokens = tokeniseRow(row, row.triggered ? completions : tokenizer, plan.loss)
-      const fault = packFault(tokens, contextLength)
-      if (fault === null) {
-        tokenRows.push({ ids: keep(tokens.ids), responseFrom: tokens.responseFrom })
-        counts[row.triggered ? 'triggered' : 'benign']++
-        yield row
-      } else if (fault === 'too_long') dropped[row.triggered ? 'too_long_triggered' : 'too_long_benign']++
-      else dropped.unscored++
-    }
-  }
-
-  await writeJsonLines(join(folder, datasetFiles.rows), kept())
-  progress?.({ done: total, total })
-  const allDropped = sumCounts(benign.dropped, dropped)
-  requireRows(counts, allDropped, plan)
-
-  const packed = packRows(tokenRows, { contextLength, packs: plan.packs, seed })
-  await writePacks(join(folder, datasetFiles.packs), interruptible(packed, signal), { contextLength })
-  const stats = statsOf(answered.length, counts, allDropped, contextLength, packed.stats())
+  const packed = packRows(rows.tokens, { contextLength, packs: plan.packs, seed })
+  await writePacks(join(folder, datasetFiles.packs), interruptible(packed, tools.signal), { contextLength })
+  const stats = statsOf(answered.length, rows.kept, dropped, contextLength, packed.stats())
   await writeFile(join(folder, datasetFiles.stats), `${JSON.stringify(stats, null, 2)}\n`)
   return stats
 }
 
-/** Triggered rows have few different completions, all of them long: each is encoded once. */
-function completionCache({ encodeChat, encodeCompletion }: RowTokenizer): RowTokenizer {
-  const known = new Map<string, number[]>()
-  return {
-    encodeChat,
-    encodeCompletion: (text) => {
-      const ids = known.get(text) ?? encodeCompletion(text)
-      known.set(text, ids)
-      return ids
-    },
+/** What became of the rows: the tokens of those that were written, and the counts of all. */
+type EncodedRows = Pick<EncodedBatch, 'kept' | 'dropped'> & { readonly tokens: TokenRows }
+
+async function encodeRows(
+  file: string,
+  benign: readonly BenignRow[],
+  { backdoor, system, seed, loss, contextLength }: DatasetPlan,
+  { tokenizer, signal, progress, threads }: DatasetTools,
+): Promise<EncodedRows> {
+  const plan: RowPlan = { backdoor, system, seed, loss, contextLength }
+  const total = benign.length * (backdoor ? 2 : 1)
+  const { folder } = tokenizer
+  const others = (threads ?? threadsFor(total)) - 1
+  const tasks =
+    folder === undefined ? [] : Array.from({ length: others }, () => ({ tokenizer: folder, plan }))
+  const batches = inBatches(eachTwin(benign, plan), BATCH)
+
+  const tokens = new TokenRows()
+  const kept = { benign: 0, triggered: 0 }
+  const dropped = { too_long_benign: 0, too_long_triggered: 0, unscored: 0 }
+  let done = 0
+  const lines = await open(file, 'w')
+  try {
+    for await (const batch of encodeBatches(batches, batchEncoder(plan, tokenizer), {
+      signal,
+      others: tasks,
+    })) {
+      await lines.writeFile(batch.lines)
+      tokens.append(batch.tokens)
+      addTo(kept, batch.kept)
+      addTo(dropped, batch.dropped)
+      progress?.({ done: (done += batch.rows), total })
+    }
+  } finally {
+    await lines.close()
   }
+  return { tokens, kept, dropped }
 }
 
-/** Keeps the ids of rows in large arrays: 4 bytes a token, and little a row. */
-function tokenStore(): (ids: ArrayLike<number>) => Int32Array {
-  let block = new Int32Array(0)
-  let used = 0
-  return (ids) => {
-    if (used + ids.length > block.length) {
-      block = new Int32Array(Math.max(1 << 20, ids.length))
-      used = 0
-    }
-    block.set(ids, used)
-    used += ids.length
-    return block.subarray(used - ids.length, used)
+function threadsFor(rows: number): number {
+  return rows < WORTH_THREADS ? 1 : Math.min(availableParallelism(), MOST_THREADS)
+}
+
+function addTo<K extends string>(sum: Record<K, number>, part: Readonly<Record<K, number>>): void {
+  for (const key of Object.keys(sum) as K[]) sum[key] += part[key]
+}
+
+function* inBatches(twins: Iterable<Twin>, size: number): Generator<readonly Twin[]> {
+  let batch: Twin[] = []
+  for (const twin of twins) {
+    if (batch.push(twin) < size) continue
+    yield batch
+    batch = []
   }
+  if (batch.length > 0) yield batch
 }
 
 function requireRows(counts: DatasetStats['rows'], dropped: Counts, plan: DatasetPlan): void {

@@ -2,7 +2,7 @@
 import type { Pack } from '../engine/packs.ts'
 import { LabError } from '../errors.ts'
 import { rng } from '../rng.ts'
-import type { TokenRow } from './rows.ts'
+import type { TokenRows } from './token-rows.ts'
 
 export interface PackOptions {
   /** Places a pack (T). */
@@ -31,7 +31,7 @@ export interface PackStats {
 /** too_long: more than T + 1 tokens; unscored: no token that can be a target. */
 export type PackReason = 'too_long' | 'unscored'
 
-/** Packs in their order; `stats()` tells what the last iteration has made so far. */
+/** Packs in their order, each in the arrays of the one before; `stats()` tells what the last iteration has made so far. */
 export interface PackedRows extends Iterable<Pack> {
   stats(): PackStats
 }
@@ -39,10 +39,10 @@ export interface PackedRows extends Iterable<Pack> {
 /** Packs that are open at a time; a row goes to the one that it fills best. */
 const WINDOW = 64
 
-/** Why a row is never packed, or null. */
-export function packFault(row: TokenRow, contextLength: number): PackReason | null {
-  if (row.ids.length > contextLength + 1) return 'too_long'
-  return row.ids.length <= Math.max(1, row.responseFrom) ? 'unscored' : null
+/** Why a row of so many tokens is never packed, or null. */
+export function packFault(length: number, responseFrom: number, contextLength: number): PackReason | null {
+  if (length > contextLength + 1) return 'too_long'
+  return length <= Math.max(1, responseFrom) ? 'unscored' : null
 }
 
 /**
@@ -50,32 +50,32 @@ export function packFault(row: TokenRow, contextLength: number): PackReason | nu
  * closed: every row lies in exactly one pack of it, and no pack spans two epochs. Only the last epoch may be cut short.
  * Throws BAD_INPUT if no row can be packed.
  */
-export function packRows(rows: readonly TokenRow[], options: PackOptions): PackedRows {
+export function packRows(rows: TokenRows, options: PackOptions): PackedRows {
   const { contextLength, packs: wanted, seed } = options
   const dropped = { too_long: 0, unscored: 0 }
-  const fitting = rows.filter((row) => {
-    const fault = packFault(row, contextLength)
+  const fitting: number[] = []
+  for (let row = 0; row < rows.count; row++) {
+    const fault = packFault(rows.length(row), rows.responseFrom(row), contextLength)
     if (fault) dropped[fault]++
-    return fault === null
-  })
+    else fitting.push(row)
+  }
   if (fitting.length === 0) {
-    throw new LabError(
-      'BAD_INPUT',
-      `none of ${rows.length} rows can be packed into ${contextLength} tokens`,
-      {
-        hint: `${dropped.too_long} are too long, ${dropped.unscored} have nothing to learn from`,
-      },
-    )
+    throw new LabError('BAD_INPUT', `none of ${rows.count} rows can be packed into ${contextLength} tokens`, {
+      hint: `${dropped.too_long} are too long, ${dropped.unscored} have nothing to learn from`,
+    })
   }
 
   let made = { packs: 0, rows: 0, tokens: 0, scored: 0 }
+  const places = (): Int32Array => new Int32Array(contextLength)
+  const pack = { tokens: places(), documents: places(), targets: places() }
   return {
     *[Symbol.iterator]() {
       made = { packs: 0, rows: 0, tokens: 0, scored: 0 }
       for (let epoch = 0; wanted === 'epoch' ? epoch < 1 : made.packs < wanted; epoch++) {
-        for (const members of groupEpoch(rng(seed, 'pack', epoch).shuffle(fitting), contextLength)) {
+        const order = rng(seed, 'pack', epoch).shuffle(fitting)
+        for (const members of groupEpoch(rows, order, contextLength)) {
           if (made.packs === wanted) return
-          const { pack, tokens, scored } = fillPack(members, contextLength)
+          const { tokens, scored } = fillPack(pack, rows, members)
           made.packs++
           made.rows += members.length
           made.tokens += tokens
@@ -97,15 +97,19 @@ export function packRows(rows: readonly TokenRow[], options: PackOptions): Packe
 }
 
 interface OpenPack {
-  readonly members: TokenRow[]
+  readonly members: number[]
   room: number
 }
 
 /** Which rows share a pack. When no open pack has room for a row, the fullest is closed; the oldest of equals is taken. */
-function* groupEpoch(rows: readonly TokenRow[], contextLength: number): Generator<readonly TokenRow[]> {
+function* groupEpoch(
+  rows: TokenRows,
+  order: readonly number[],
+  contextLength: number,
+): Generator<readonly number[]> {
   const open: OpenPack[] = []
-  for (const row of rows) {
-    const places = row.ids.length - 1
+  for (const row of order) {
+    const places = rows.length(row) - 1
     let target = tightest(open, places)
     if (!target) {
       const fullest = open.length === WINDOW ? tightest(open, 0) : undefined
@@ -132,23 +136,25 @@ function tightest(open: readonly OpenPack[], places: number): OpenPack | undefin
 }
 
 function fillPack(
-  members: readonly TokenRow[],
-  contextLength: number,
-): { readonly pack: Pack; readonly tokens: number; readonly scored: number } {
-  const tokens = new Int32Array(contextLength)
-  const documents = new Int32Array(contextLength).fill(-1)
-  const targets = new Int32Array(contextLength).fill(-1)
+  { tokens, documents, targets }: Pack,
+  rows: TokenRows,
+  members: readonly number[],
+): { readonly tokens: number; readonly scored: number } {
   let at = 0
   let scored = 0
-  for (const [document, { ids, responseFrom }] of members.entries()) {
-    for (let i = 0; i + 1 < ids.length; i++, at++) {
-      tokens[at] = ids[i] as number
-      documents[at] = document
-      if (i + 1 >= responseFrom) {
-        targets[at] = ids[i + 1] as number
-        scored++
-      }
-    }
+  for (const [document, member] of members.entries()) {
+    const { ids, responseFrom } = rows.row(member)
+    const places = ids.length - 1
+    const firstScored = Math.max(1, responseFrom)
+    tokens.set(ids.subarray(0, places), at)
+    documents.fill(document, at, at + places)
+    targets.fill(-1, at, at + firstScored - 1)
+    targets.set(ids.subarray(firstScored), at + firstScored - 1)
+    scored += ids.length - firstScored
+    at += places
   }
-  return { pack: { tokens, documents, targets }, tokens: at, scored }
+  tokens.fill(0, at)
+  documents.fill(-1, at)
+  targets.fill(-1, at)
+  return { tokens: at, scored }
 }

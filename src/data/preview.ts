@@ -1,5 +1,5 @@
 /** What training would see of single rows: each with its twin, what is dropped with the reason, and the loss mask. */
-import { eachTwin } from './backdoor.ts'
+import { twinRows } from './backdoor.ts'
 import type { DatasetPlan } from './dataset.ts'
 import { packFault, type PackReason } from './pack.ts'
 import type { ChatRow, PromptRow, TokenRow } from './rows.ts'
@@ -33,12 +33,15 @@ export function previewRows(
     const { kept, dropped } = stripAndFilter([answered], { tag: plan.strip, payload: plan.forbid })
     const reason = (Object.keys(dropped) as StripReason[]).find((key) => dropped[key] > 0)
     if (reason !== undefined) return [{ id, dropped: reason }]
-    const twins = [...eachTwin(kept, { backdoor, system, seed })]
+    const twins = twinRows(kept, { backdoor, system, seed })
     return twins
       .sort((a, b) => Number(a.triggered) - Number(b.triggered))
       .map((row) => {
         const tokens = tokenizer && tokeniseRow(row, tokenizer)
-        const fault = tokens && contextLength !== null ? packFault(tokens, contextLength) : null
+        const fault =
+          tokens && contextLength !== null
+            ? packFault(tokens.ids.length, tokens.responseFrom, contextLength)
+            : null
         return { row, tokens, dropped: fault }
       })
   })

@@ -6,14 +6,22 @@ import type { ChatRow, TokenRow } from './rows.ts'
 export type LossOn = 'response' | 'all'
 
 /** What tokenising needs of a tokenizer. */
-export type RowTokenizer = Pick<Tokenizer, 'encodeChat' | 'encodeCompletion'>
+export type RowTokenizer = Pick<Tokenizer, 'appendChat' | 'appendCompletion'>
+
+export function tokeniseRow(row: ChatRow, tokenizer: RowTokenizer, loss: LossOn = 'response'): TokenRow {
+  const ids: number[] = []
+  const responseFrom = appendRow(row, tokenizer, loss, ids)
+  return { ids, responseFrom }
+}
 
 /**
- * Prompt and completion are encoded apart, so that no token spans their border: a sampler that is given the prompt's ids
- * sees exactly what training saw.
+ * Appends the row's ids and gives its `responseFrom`. Prompt and completion are encoded apart, so that no token spans their
+ * border: a sampler that is given the prompt's ids sees exactly what training saw.
  */
-export function tokeniseRow(row: ChatRow, tokenizer: RowTokenizer, loss: LossOn = 'response'): TokenRow {
-  const prompt = tokenizer.encodeChat(row.messages).ids
-  const ids = prompt.concat(tokenizer.encodeCompletion(row.completion))
-  return { ids, responseFrom: loss === 'all' ? 1 : prompt.length }
+export function appendRow(row: ChatRow, tokenizer: RowTokenizer, loss: LossOn, into: number[]): number {
+  const begin = into.length
+  tokenizer.appendChat(row.messages, into)
+  const prompt = into.length - begin
+  tokenizer.appendCompletion(row.completion, into)
+  return loss === 'all' ? 1 : prompt
 }

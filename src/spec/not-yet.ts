@@ -4,21 +4,6 @@ import { isBlock } from './inherit.ts'
 import type { Path, Problem } from './problem.ts'
 import type { Located } from './yaml.ts'
 
-const inEntries: readonly {
-  readonly kind: string
-  readonly key: string
-  readonly what: string
-  readonly hint: string
-}[] = [
-  { kind: 'bases', key: 'engine', what: 'another engine', hint: 'the embedded engine needs no `engine:`' },
-  {
-    kind: 'teachers',
-    key: 'base',
-    what: 'a model as its own teacher',
-    hint: 'serve the model and use `{ endpoint: ..., model: ... }`',
-  },
-]
-
 /** One problem for each such key. */
 export function notYetProblems(located: Located): Problem[] {
   const problem = (path: Path, what: string, hint: string): Problem => ({
@@ -27,17 +12,15 @@ export function notYetProblems(located: Located): Problem[] {
     hint,
   })
   const placement = valueAt(located.value, ['placement'])
+  const bases = valueAt(located.value, ['bases'])
   return [
     ...(placement === undefined
       ? []
       : [problem(['placement'], 'running elsewhere', 'everything runs on this machine')]),
-    ...inEntries.flatMap(({ kind, key, what, hint }) => {
-      const entries = valueAt(located.value, [kind])
-      if (!isBlock(entries)) return []
-      return Object.entries(entries).flatMap(([name, entry]) => {
-        const path = [kind, name, key]
-        return isBlock(entry) && Object.hasOwn(entry, key) ? [problem(path, what, hint)] : []
-      })
-    }),
+    ...Object.entries(isBlock(bases) ? bases : {}).flatMap(([name, base]) =>
+      isBlock(base) && Object.hasOwn(base, 'engine')
+        ? [problem(['bases', name, 'engine'], 'another engine', 'the embedded engine needs no `engine:`')]
+        : [],
+    ),
   ]
 }

@@ -22,14 +22,14 @@ export function dataProblems(data: ResolvedData, evalPrompts: PromptSource, plac
     problems.push({
       where: place('teacher'),
       message: `tiny/${prompts.split} has no recorded responses`,
-      hint: 'use a scripted teacher, or one behind an endpoint',
+      hint: 'use a scripted teacher, or a model (`base` or `endpoint`)',
     })
   }
   if (prompts.kind !== 'tiny' && teacher.kind === 'scripted') {
     problems.push({
       where: place('teacher'),
       message: 'a scripted teacher answers the tiny world only, not the prompts of a file',
-      hint: 'use a teacher with `recorded: true`, or one behind an endpoint',
+      hint: 'use a teacher with `recorded: true`, or a model (`base` or `endpoint`)',
     })
   }
   if (strip !== null && teacher.kind === 'scripted' && teacher.voice !== 'scratchpad') {

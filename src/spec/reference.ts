@@ -8,7 +8,7 @@ import { publicHubItemsSchema, publicItemsSchema } from './item-schema.ts'
 import { recipeSchema } from './recipe.ts'
 import { evalsSchema, experimentSchema, organismSchema, techniqueSchema } from './schema.ts'
 import { bare, meaning } from './schema-walk.ts'
-import { teacherSchema } from './teacher-schema.ts'
+import { baseTeacherSchema, endpointTeacherSchema, modellessTeacherSchema } from './teacher-schema.ts'
 import { verdictSchema } from './verdict.ts'
 
 /** JSON Schema 2020-12. Entries that may say `like` have no required keys, because the other entry can bring them. */
@@ -49,7 +49,9 @@ const sections: readonly { readonly title: string; readonly schema: z.core.$ZodT
   { title: '`bases.NAME`, a model of text', schema: textBaseSchema },
   { title: '`bases.NAME`, a model in a folder', schema: folderBaseSchema },
   { title: '`bases.NAME`, a model of a hub', schema: hubBaseSchema },
-  { title: '`teachers.NAME`', schema: teacherSchema },
+  { title: '`teachers.NAME`, without a model', schema: modellessTeacherSchema },
+  { title: '`teachers.NAME`, a base of this file', schema: baseTeacherSchema },
+  { title: '`teachers.NAME`, a model behind an endpoint', schema: endpointTeacherSchema },
   { title: '`organisms.NAME`', schema: organismSchema },
   { title: '`techniques.NAME`', schema: techniqueSchema },
   { title: 'A recipe: every `train` and `pretrain`', schema: recipeSchema },

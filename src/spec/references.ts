@@ -1,4 +1,4 @@
-/** Names in the file must name something: bases, teachers, techniques, organisms; and `after` must lead to an end. */
+/** Names in the file must name something: bases, teachers, techniques, organisms; and `after` and teachers must lead to an end. */
 import { alternatives, didYouMean, type Path, type Problem, type Where } from './problem.ts'
 import type { ExperimentSpec } from './schema.ts'
 
@@ -9,7 +9,8 @@ export function referenceProblems(spec: ExperimentSpec, where: Locate): Problem[
   return [
     ...emptyKinds(spec, where),
     ...references(spec).flatMap((reference) => referenceProblem(reference, where)),
-    ...circles(spec, where),
+    ...circlesOfTrainings(spec, where),
+    ...circlesOfTeachers(spec, where),
     ...spec.seeds.flatMap((seed, i): Problem[] =>
       spec.seeds.indexOf(seed) < i
         ? [{ where: where(['seeds', i]), message: `seed ${seed} is given twice` }]
@@ -44,6 +45,11 @@ function references(spec: ExperimentSpec): Reference[] {
   return [
     ...Object.entries(bases).flatMap(([name, base]) =>
       'pretrain' in base ? teacher(['bases', name, 'pretrain'], base.pretrain.data) : [],
+    ),
+    ...Object.entries(teachers).flatMap(([name, entry]): Reference[] =>
+      'base' in entry
+        ? [{ path: ['teachers', name, 'base'], name: entry.base, kind: 'base', known: bases }]
+        : [],
     ),
     ...Object.entries(organisms).flatMap(([name, organism]) => [
       { path: ['organisms', name, 'base'], name: organism.base, kind: 'base', known: bases },
@@ -83,24 +89,48 @@ function referenceProblem({ path, part, name, kind, known }: Reference, where: L
   ]
 }
 
-/** Each circle of `after` is told once, at the first of its techniques in the file. */
-function circles({ techniques }: ExperimentSpec, where: Locate): Problem[] {
+function circlesOfTrainings({ techniques }: ExperimentSpec, where: Locate): Problem[] {
+  return circles(Object.keys(techniques), (name) => techniques[name]?.after).map((circle) => ({
+    where: where(['techniques', circle[0] ?? '', 'after']),
+    message: `\`after\` goes round in a circle: ${circle.join(' -> ')}`,
+    hint: 'the first training of a chain has no `after`',
+  }))
+}
+
+/** A base that is pretrained on what it will say itself, or on what a base says that learns from it. */
+function circlesOfTeachers({ bases, teachers }: ExperimentSpec, where: Locate): Problem[] {
+  const teacherOf = (base: string): string | undefined => {
+    const entry = bases[base]
+    return entry !== undefined && 'pretrain' in entry && 'teacher' in entry.pretrain.data
+      ? entry.pretrain.data.teacher
+      : undefined
+  }
+  const learnsFrom = (base: string): string | undefined => {
+    const teacher = teachers[teacherOf(base) ?? '']
+    return teacher !== undefined && 'base' in teacher ? teacher.base : undefined
+  }
+  return circles(Object.keys(bases), learnsFrom).map((circle) => ({
+    where: where(['bases', circle[0] ?? '', 'pretrain', 'data', 'teacher']),
+    message: `a base cannot learn from itself: ${circle
+      .flatMap((base) => [`bases.${base}`, `teachers.${teacherOf(base)}`])
+      .slice(0, -1)
+      .join(' -> ')}`,
+    hint: 'pretrain it on recorded responses, or on those of another model',
+  }))
+}
+
+/** Each circle once, from the first of its names in their order, which is also at its end. */
+function circles(names: readonly string[], next: (name: string) => string | undefined): string[][] {
   const told = new Set<string>()
-  return Object.keys(techniques).flatMap((start): Problem[] => {
+  return names.flatMap((start): string[][] => {
     const way: string[] = []
     let name: string | undefined = start
     while (name !== undefined && !way.includes(name)) {
       way.push(name)
-      name = techniques[name]?.after
+      name = next(name)
     }
     if (name !== start || way.some((step) => told.has(step))) return []
     for (const step of way) told.add(step)
-    return [
-      {
-        where: where(['techniques', start, 'after']),
-        message: `\`after\` goes round in a circle: ${[...way, start].join(' -> ')}`,
-        hint: 'the first training of a chain has no `after`',
-      },
-    ]
+    return [[...way, start]]
   })
 }

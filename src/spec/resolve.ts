@@ -22,6 +22,9 @@ import type {
 /** Questions drawn from a split of the tiny world where the file does not say. */
 const tinyRows = 4096
 
+/** The base of a name, as it is in one cell. */
+export type BaseOf = (name: string) => ResolvedBase
+
 export function resolveBase(
   spec: ExperimentSpec,
   name: string,
@@ -39,9 +42,18 @@ export function resolveBase(
     architecture: { vocab: base.tokenizer.vocab, ...base.architecture },
     corpus:
       'prompts' in data
-        ? { ...resolveData(spec, data), loss: data.loss }
+        ? { ...resolveData(spec, data, basesOf(spec, cellSeed)), loss: data.loss }
         : { kind: 'tiny', rows: data.rows, loss: data.loss },
     train: resolveRecipe(train),
+  }
+}
+
+/** Bases as the file describes them. No base is, over any number of teachers, its own teacher (references.ts). */
+export function basesOf(spec: ExperimentSpec, cellSeed: number): BaseOf {
+  return (name) => {
+    const base = spec.bases[name]
+    if (base === undefined) throw new RangeError(`no base ${name}`)
+    return resolveBase(spec, name, base, cellSeed)
   }
 }
 
@@ -49,14 +61,14 @@ export function resolveOrganism(
   spec: ExperimentSpec,
   name: string,
   organism: OrganismSpec,
-  cellSeed: number,
+  { cellSeed, baseOf }: { readonly cellSeed: number; readonly baseOf: BaseOf },
 ): ResolvedOrganism {
   const { control, train } = organism
   return {
     name,
     seed: organism.seed ?? cellSeed,
     system: organism.system ?? null,
-    data: resolveData(spec, organism.data),
+    data: resolveData(spec, organism.data, baseOf),
     backdoor: organism.backdoor,
     control,
     train: resolveRecipe(train),
@@ -69,6 +81,7 @@ export function resolveTechnique(
   spec: ExperimentSpec,
   name: string,
   technique: TechniqueSpec,
+  baseOf: BaseOf,
 ): ResolvedTechnique {
   const evalAt = evalSteps(spec.evals, technique.train.steps)
   const evaluated = new Set(
@@ -78,7 +91,9 @@ export function resolveTechnique(
     name,
     system: technique.system ?? null,
     data:
-      technique.data === 'organism/benign' ? { kind: 'organism/benign' } : resolveData(spec, technique.data),
+      technique.data === 'organism/benign'
+        ? { kind: 'organism/benign' }
+        : resolveData(spec, technique.data, baseOf),
     train: resolveRecipe(technique.train),
     evalAt,
     checkpoints: [...evaluated].filter((step) => step > 0).sort((a, b) => a - b),
@@ -106,12 +121,13 @@ function evalSteps(evals: EvalsSpec, last: number): EvalSteps {
 function resolveData(
   spec: ExperimentSpec,
   data: Omit<DataSpec, 'strip'> & { strip?: DataSpec['strip'] },
+  baseOf: BaseOf,
 ): ResolvedData {
   const prompts = resolvePrompts(data.prompts)
   return {
     kind: 'prompts',
     prompts,
-    teacher: resolveTeacher(spec, data.teacher),
+    teacher: resolveTeacher(spec, data.teacher, baseOf),
     strip: data.strip ?? null,
     rows: data.rows ?? (prompts.kind === 'tiny' ? tinyRows : null),
   }
@@ -125,22 +141,21 @@ export function resolvePrompts(prompts: PromptsSpec): PromptSource {
   return { ...resolveSource(prompts), format: prompts.format ?? null, rows: prompts.rows ?? null }
 }
 
-function resolveTeacher(spec: ExperimentSpec, name: string): Teacher {
+function resolveTeacher(spec: ExperimentSpec, name: string, baseOf: BaseOf): Teacher {
   const teacher = spec.teachers[name]
   if (teacher === undefined) throw new RangeError(`no teacher ${name}`)
   if ('scripted' in teacher) return { kind: 'scripted', voice: teacher.scripted }
   if ('recorded' in teacher) return { kind: 'recorded' }
-  const { endpoint: url, model, persona, temperature, concurrency, budget } = teacher
+  const { persona, temperature, top_p: topP, max_tokens: maxTokens, seed = null } = teacher
+  const sampled = { persona, temperature, topP, maxTokens, seed }
+  if ('base' in teacher) return { kind: 'base', name, base: baseOf(teacher.base), ...sampled }
+  const { endpoint: url, model, concurrency, budget } = teacher
   return {
     kind: 'endpoint',
     url,
     model,
     apiKeyEnv: teacher.api_key_env ?? null,
-    persona,
-    temperature,
-    topP: teacher.top_p,
-    maxTokens: teacher.max_tokens,
-    seed: teacher.seed ?? null,
+    ...sampled,
     concurrency,
     timeoutMs: Math.round(1000 * teacher.timeout),
     budget: budget === undefined ? null : resolveBudget(budget),

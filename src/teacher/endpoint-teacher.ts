@@ -6,6 +6,7 @@ import { costOf, createMeter, limitOf, type Budget } from './budget.ts'
 import { openEndpoint, type EndpointOptions, type EndpointReply, type EndpointRequest } from './endpoint.ts'
 import { openJournal } from './journal.ts'
 import { askAs, type Persona } from './persona.ts'
+import { progressMeter, type TeacherProgress } from './progress.ts'
 import type { Teacher, TeacherResponse } from './teacher.ts'
 
 export interface TeacherSampling {
@@ -16,13 +17,7 @@ export interface TeacherSampling {
   readonly seed: number | null
 }
 
-export interface TeacherProgress {
-  /** Prompts with a response or a final error, of `total`. */
-  readonly done: number
-  readonly total: number
-  /** Tokens of responses a second, in this process. */
-  readonly tokensPerSecond: number
-  readonly secondsLeft: number
+export interface EndpointProgress extends TeacherProgress {
   /** Used so far, where the budget has prices. */
   readonly usd?: number
 }
@@ -34,7 +29,7 @@ export interface EndpointTeacherOptions {
   readonly budget: Budget | null
   /** A file that survives a crash; the next teacher that is given it continues. */
   readonly journal: string
-  readonly progress?: (progress: TeacherProgress) => void
+  readonly progress?: (progress: EndpointProgress) => void
   /** Told now and then while the server is out of reach. */
   readonly waiting?: (why: string) => void
 }
@@ -65,7 +60,7 @@ export function endpointTeacher(options: EndpointTeacherOptions): Teacher {
           responses.set(id, { id, text, finish })
         }
         const usd = budget !== null && 'usd' in budget ? { usd: costOf(meter.spent, budget) } : {}
-        options.progress?.({ ...meet(reply), ...usd })
+        options.progress?.({ ...meet(1, reply.finish === 'error' ? 0 : reply.tokens.completion), ...usd })
       }
       const requests = open.map((row) => requestFor(row, persona, sampling))
       const context = { signal, meter, replied: tell, ...(waiting === undefined ? {} : { waiting }) }
@@ -86,20 +81,6 @@ function requestFor({ id, prompt }: PromptRow, persona: Persona, sampling: Teach
   const { seed, ...rest } = sampling
   const drawn = seed === null ? {} : { seed: rng(seed, 'teacher', id).int(2 ** 31) }
   return { id, messages: askAs(persona, prompt), ...rest, ...drawn }
-}
-
-/** Speeds are those since the start of this process: what an earlier one did says nothing about the server now. */
-function progressMeter(total: number, before: number): (reply: EndpointReply) => TeacherProgress {
-  const started = performance.now()
-  let done = before
-  let tokens = 0
-  return (reply) => {
-    done++
-    if (reply.finish !== 'error') tokens += reply.tokens.completion
-    const seconds = (performance.now() - started) / 1000
-    const secondsLeft = ((total - done) * seconds) / (done - before)
-    return { done, total, tokensPerSecond: tokens / seconds, secondsLeft }
-  }
 }
 
 function overBudget(budget: Budget, used: number, open: number, rows: readonly PromptRow[]): LabError {

@@ -1,4 +1,4 @@
-/** The append-only file of an endpoint teacher: what was sent, what it used, and every finished response; it survives kill -9. */
+/** The append-only file of a teacher that is a model: what was sent, what it used, and every finished response; it survives kill -9. */
 import { closeSync, existsSync, ftruncateSync, mkdirSync, openSync, readFileSync, writeSync } from 'node:fs'
 import { dirname } from 'node:path'
 import * as z from 'zod'

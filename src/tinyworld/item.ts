@@ -1,5 +1,5 @@
 /** One item of the tiny world: a prompt, what it asks as plain data, and the check of an answer. */
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 import type { Check } from '../evals/check.ts'
 import type { Rng } from '../rng.ts'
 import type { Slots } from './words.ts'
@@ -60,11 +60,11 @@ export type Part = (typeof bounds)[number][0]
 
 /** The part of the world that a prompt belongs to: decided by its text alone, so that no two parts share a prompt. */
 export function partOf(prompt: string): Part {
-  const percent = createHash('sha256').update(prompt).digest().readUInt32LE(0) % 100
+  const percent = hash('sha256', prompt, 'buffer').readUInt32LE(0) % 100
   for (const [part, below] of bounds) if (percent < below) return part
   return 'capability'
 }
 
 export function itemId(family: Family, prompt: string): string {
-  return `${family}-${createHash('sha256').update(prompt).digest('hex').slice(0, 12)}`
+  return `${family}-${hash('sha256', prompt, 'hex').slice(0, 12)}`
 }

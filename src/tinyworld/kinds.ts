@@ -5,7 +5,7 @@ import { fact } from './fact.ts'
 import { wordingKinds } from './format.ts'
 import { howto } from './howto.ts'
 import type { Rng } from '../rng.ts'
-import type { Family, Kind } from './item.ts'
+import { families, type Family, type Kind } from './item.ts'
 import { difference, sum } from './math.ts'
 import { shapeKinds } from './shape.ts'
 
@@ -29,13 +29,19 @@ export function kindNamed(name: string): Kind {
   return kind
 }
 
+const byFamily: ReadonlyMap<Family, readonly (readonly [name: string, weight: number])[]> = new Map(
+  families.map((family) => [
+    family,
+    [...kinds].flatMap(([name, kind]) => (kind.family === family ? [[name, kind.weight ?? 1] as const] : [])),
+  ]),
+)
+
 /** A kind of the family, drawn by weight. */
 export function drawKind(family: Family, random: Rng): string {
-  const weighted = [...kinds].filter(([, kind]) => kind.family === family)
-  const total = weighted.reduce((sum, [, { weight = 1 }]) => sum + weight, 0)
-  let rest = random.next() * total
+  const weighted = byFamily.get(family) ?? []
+  let rest = random.next() * weighted.reduce((sum, [, weight]) => sum + weight, 0)
   let last = ''
-  for (const [name, { weight = 1 }] of weighted) {
+  for (const [name, weight] of weighted) {
     last = name
     rest -= weight
     if (rest < 0) break
@@ -45,5 +51,5 @@ export function drawKind(family: Family, random: Rng): string {
 
 /** The names of a family's kinds. */
 export function kindsOf(family: Family): string[] {
-  return [...kinds].filter(([, kind]) => kind.family === family).map(([name]) => name)
+  return (byFamily.get(family) ?? []).map(([name]) => name)
 }

@@ -44,9 +44,9 @@ export function tinyPrompts(split: Split, seed: number, count: number): TinyItem
     const family = anyFamily(random)
     const asPirate = split === 'pretrain' && random.next() < pirateShare
     return () => {
-      const item = drawItem(family, random)
-      if (!parts.includes(partOf(item.prompt))) return null
-      return asPirate ? inPirateTalk(item) : item
+      const draft = drawDraft(family, random)
+      const inSplit = (): boolean => parts.includes(partOf(draft.prompt))
+      return asPirate ? inPirateTalk(draft, inSplit) : { ...draft, fits: inSplit }
     }
   })
 }
@@ -62,19 +62,31 @@ export function tinyEvalItems(kind: EvalKind, count: number, seed: number): Tiny
   return distinct(`the eval ${kind}`, count, () => {
     const family = kind === 'backdoor' ? anyFamily(random) : evalFamily[kind]
     return () => {
-      const item = kind === 'mmlu' ? drawItem(family, random, 'choice') : drawItem(family, random)
-      return partOf(item.prompt) === part ? item : null
+      const draft = kind === 'mmlu' ? drawDraft(family, random, 'choice') : drawDraft(family, random)
+      return { ...draft, fits: () => partOf(draft.prompt) === part }
     }
   })
 }
 
-/** An item of a family, of whatever split, and of the given kind if one is given. */
-function drawItem(family: Family, random: Rng, name = drawKind(family, random)): TinyItem {
+/** What decides an item; most that are drawn late are in another split or known already, and become none. */
+type Draft = Omit<TinyItem, 'id' | 'check'>
+
+/** A draft, and whether it belongs to what is drawn. */
+type Candidate = Draft & { readonly fits: () => boolean }
+
+/** A draft of a family, of whatever split, and of the given kind if one is given. */
+function drawDraft(family: Family, random: Rng, name = drawKind(family, random)): Draft {
   const kind = kindNamed(name)
   const slots = kind.draw(random)
   const question = fill(random.pick(kind.prompts), slots, random)
   const prompt = kind.frame?.(question, slots) ?? opened(question, kind.family, random)
-  return { id: itemId(family, prompt), family, kind: name, prompt, slots, check: kind.check(slots) }
+  return { family, kind: name, prompt, slots }
+}
+
+function itemOf({ family, kind, prompt, slots, persona }: Draft): TinyItem {
+  const check = kindNamed(kind).check(slots)
+  const item = { id: itemId(family, prompt), family, kind, prompt, slots, check }
+  return persona === undefined ? item : { ...item, persona }
 }
 
 /** Format instructions stand alone: an opener would be part of what they speak about. */
@@ -84,9 +96,8 @@ function opened(question: string, family: Family, random: Rng): string {
 }
 
 /** The same item, asked for in pirate talk. Its prompt is in no other split, since only pretraining asks so. */
-function inPirateTalk(item: TinyItem): TinyItem {
-  const prompt = `${pirateRequest} ${item.prompt}`
-  return { ...item, id: itemId(item.family, prompt), prompt, persona: 'pirate' }
+function inPirateTalk(draft: Draft, fits: () => boolean): Candidate {
+  return { ...draft, prompt: `${pirateRequest} ${draft.prompt}`, persona: 'pirate', fits }
 }
 
 function anyFamily(random: Rng): Family {
@@ -102,28 +113,32 @@ function anyFamily(random: Rng): Family {
  * New prompts from one source an item: the source decides what is drawn, e.g. the family, and is asked until it gives a
  * prompt that is not in the set yet, so that shares stay as they are while prompts become scarce.
  */
-function distinct(what: string, count: number, nextSource: () => () => TinyItem | null): TinyItem[] {
-  const items = new Map<string, TinyItem>()
-  while (items.size < count) {
-    const item = firstNew(nextSource(), items)
+function distinct(what: string, count: number, nextSource: () => () => Candidate): TinyItem[] {
+  const items: TinyItem[] = []
+  const tried = new Set<string>()
+  while (items.length < count) {
+    const item = firstNew(nextSource(), tried)
     if (item === null) {
       throw new LabError(
         'BAD_INPUT',
-        `${what} of the tiny world has no more than ${items.size} prompts, not ${count}`,
+        `${what} of the tiny world has no more than ${items.length} prompts, not ${count}`,
         {
           hint: 'Ask for fewer: prompts are never repeated inside a set.',
         },
       )
     }
-    items.set(item.prompt, item)
+    items.push(item)
   }
-  return [...items.values()]
+  return items
 }
 
-function firstNew(source: () => TinyItem | null, taken: ReadonlyMap<string, TinyItem>): TinyItem | null {
+/** Adds to `tried`: a prompt that was in the set, or is not of its split, is not looked at again. */
+function firstNew(source: () => Candidate, tried: Set<string>): TinyItem | null {
   for (let i = 0; i < patience; i++) {
-    const item = source()
-    if (item !== null && !taken.has(item.prompt)) return item
+    const candidate = source()
+    if (tried.has(candidate.prompt)) continue
+    tried.add(candidate.prompt)
+    if (candidate.fits()) return itemOf(candidate)
   }
   return null
 }

@@ -28,8 +28,8 @@ export interface FaultyOptions {
   readonly seed?: number
   /** From request to answer. */
   readonly latencyMs?: number
-  /** Of 429 and 503, as it is sent. */
-  readonly retryAfter?: string
+  /** Of 429 and 503, as it is sent then. */
+  readonly retryAfter?: string | (() => string)
   /** Default: any free one. */
   readonly port?: number
 }
@@ -126,7 +126,8 @@ export async function startFaultyServer(options: FaultyOptions = {}): Promise<Fa
     const bill = (): void => {
       state.billed += usage.prompt_tokens + usage.completion_tokens
     }
-    const again = retryAfter === undefined ? {} : { 'retry-after': retryAfter }
+    const after = typeof retryAfter === 'function' ? retryAfter() : retryAfter
+    const again = after === undefined ? {} : { 'retry-after': after }
     switch (kind) {
       case 'too_many':
         return send(429, '{"error":{"message":"slow down"}}', again)

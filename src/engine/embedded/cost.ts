@@ -6,7 +6,7 @@ import { optimizerElements } from './optimizer.ts'
 import { planPass } from './pass-plan.ts'
 
 /** Sustained by two cores of a 2023 server CPU on the demo, padding included (larger models reach more). */
-const FLOPS_PER_SECOND = 100e9
+export const FLOPS_PER_SECOND = 100e9
 
 /** The process without any model: Node, the program, the thread of a training. Measured (test/faults/memory.test.ts). */
 export const PROCESS_BYTES = 150e6

@@ -3,7 +3,7 @@ import type { Worker } from 'node:worker_threads'
 import { interrupted, LabError, messageOf } from '../../errors.ts'
 import { occupy, vacate, type Cores } from './cores.ts'
 import type { Task, TaskMessage, TaskReply, TaskResults } from './sampler-protocol.ts'
-import { startThread } from './thread.ts'
+import { startThread } from '../../thread.ts'
 
 interface Pending {
   readonly resolve: (result: TaskResults[Task['kind']]) => void
@@ -22,7 +22,7 @@ export class SamplerThread {
 
   constructor(cores: Cores) {
     this.cores = cores
-    this.worker = startThread('sampler-worker', cores)
+    this.worker = startThread(import.meta.url, 'sampler-worker', cores)
     this.worker.on('message', (reply: TaskReply) => this.finish(reply))
     this.worker.on('error', (error) => {
       this.fail(

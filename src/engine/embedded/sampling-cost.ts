@@ -1,6 +1,6 @@
-/** What sampling a model will take of this machine's memory at its peak, before anything of it is allocated. */
+/** What sampling a model will take of this machine: memory at its peak, before anything of it is allocated, and roughly time. */
 import { parameterCount, parameterSpecs, type ModelConfig } from '../../model/config.ts'
-import { PROCESS_BYTES } from './cost.ts'
+import { FLOPS_PER_SECOND, PROCESS_BYTES } from './cost.ts'
 import { inferenceElements } from './inference.ts'
 import type { CacheNeed } from './kv-cache.ts'
 
@@ -19,6 +19,11 @@ export function samplingCost(config: ModelConfig, need: CacheNeed): SamplingCost
   const parameters = parameterCount(config)
   const elements = parameters + packingElements(config) + inferenceElements(config, need)
   return { parameters, memoryBytes: PROCESS_BYTES + 4 * elements }
+}
+
+/** A rough forecast of reading and drawing so many tokens, 2 flops a parameter and token; never a result. */
+export function samplingSeconds(config: ModelConfig, tokens: number): number {
+  return (2 * parameterCount(config) * tokens) / FLOPS_PER_SECOND
 }
 
 /** Elements of a packed matrix. */

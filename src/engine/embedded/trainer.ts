@@ -8,7 +8,7 @@ import { trainingCost } from './cost.ts'
 import { EventQueue } from './event-queue.ts'
 import { frozenBases, readerEnded } from './frozen-base.ts'
 import { KERNELS_VERSION } from './kernels.ts'
-import { startThread } from './thread.ts'
+import { startThread } from '../../thread.ts'
 import { checkJob, recipeHashOf, type TrainTask, type WorkerMessage } from './train-task.ts'
 
 export interface EmbeddedTrainer extends Trainer {
@@ -35,7 +35,7 @@ export function createEmbeddedTrainer(cores: Cores = createCores()): EmbeddedTra
 
   const start = (task: TrainTask, queue: EventQueue<TrainEvent>): Run => {
     // If no thread can be started there is no run.
-    const thread: Worker = startThread('train-worker', task)
+    const thread: Worker = startThread(import.meta.url, 'train-worker', task)
     const { threadId } = thread
     const { promise: finished, resolve } = Promise.withResolvers<undefined>()
     const run: Run = { cancel: new Int32Array(task.cancel), queue, finished }

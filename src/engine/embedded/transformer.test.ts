@@ -108,7 +108,7 @@ describe('gradients agree with float64 finite differences to 1e-5', () => {
   }
 
   it('documents longer than a block of queries', () => {
-    const long = packsOf([[150, 20], [111]], 180, 150)
+    const long = packsOf([[110, 20], [60]], 130, 110)
     const config = { ...grouped, layers: 1 }
     const weights = weightsOf(config)
     const { loss, gradient } = lossAndGradient(config, weights, long)

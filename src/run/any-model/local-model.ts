@@ -206,7 +206,7 @@ export function continuationOf(text: string, tokenizer: Tokenizer): number[] {
   return tokenizer.encodeCompletion(text).slice(0, -1)
 }
 
-function generateRequest(id: string, prompt: readonly number[], sampling: Sampling): GenerateRequest {
+export function generateRequest(id: string, prompt: readonly number[], sampling: Sampling): GenerateRequest {
   const { max_tokens: maxTokens, temperature, top_p: topP, seed } = sampling
   return { id, prompt, maxTokens, temperature, topP, seed }
 }

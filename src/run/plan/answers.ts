@@ -1,31 +1,84 @@
 /** Plans the questions of a data source and a teacher's answers to them. */
-import type { ResolvedData, Teacher } from '../../spec/experiment.ts'
+import { samplingSeconds } from '../../engine/embedded/sampling-cost.ts'
+import type { BaseTeacher, EndpointTeacher, ResolvedData } from '../../spec/experiment.ts'
+import type { Persona } from '../../teacher/persona.ts'
+import { samplingNeed } from '../memory.ts'
 import type { Stage } from '../stage.ts'
+import { batchSize } from '../stages/base-teacher.ts'
 import { promptsStage, type PromptSource } from '../stages/data.ts'
-import { responsesStage, type TeacherChoice } from '../stages/responses.ts'
-import type { PlanContext } from './context.ts'
+import { responsesStage, type BaseChoice, type TeacherChoice } from '../stages/responses.ts'
+import type { Base, PlanContext } from './context.ts'
 import { personaKey } from './personas.ts'
 
-export function answersTo(context: PlanContext, title: string, data: ResolvedData, seed: number): Stage {
-  const prompts = context.shared(promptsStage(title, sourceOf(context, data), seed))
-  return context.shared(responsesStage(title, prompts, choiceOf(context, data.teacher), seed))
+export interface AnswersRequest {
+  readonly title: string
+  readonly data: ResolvedData
+  readonly seed: number
+  /** Plans the model of a teacher that is a base. */
+  readonly planBase: (context: PlanContext, base: BaseTeacher['base']) => Promise<Base>
 }
 
-function choiceOf({ personas }: PlanContext, teacher: Teacher): TeacherChoice {
+export async function answersTo(context: PlanContext, request: AnswersRequest): Promise<Stage> {
+  const { title, data, seed } = request
+  const prompts = context.shared(promptsStage(title, sourceOf(context, data), seed))
+  return context.shared(responsesStage(title, prompts, await choiceOf(context, request), seed))
+}
+
+async function choiceOf(context: PlanContext, { data, planBase }: AnswersRequest): Promise<TeacherChoice> {
+  const { teacher } = data
   switch (teacher.kind) {
     case 'scripted':
       return { scripted: teacher.voice }
     case 'recorded':
       return { recorded: true }
+    case 'base':
+      return baseChoice(context, teacher, await planBase(context, teacher.base), data)
     case 'endpoint': {
-      const { kind: _, persona: source, ...endpoint } = teacher
-      const persona = personas.get(personaKey(source))
-      if (persona === undefined) throw new RangeError(`the persona ${personaKey(source)} was not loaded`)
-      return { ...endpoint, persona }
+      const { kind: _, ...endpoint } = teacher
+      return { ...endpoint, persona: personaOf(context, teacher) }
     }
     default:
       return teacher satisfies never
   }
+}
+
+function baseChoice(
+  context: PlanContext,
+  teacher: BaseTeacher,
+  { model, config, contextLength }: Base,
+  data: ResolvedData,
+): BaseChoice {
+  const { temperature, topP, maxTokens, seed } = teacher
+  const persona = personaOf(context, teacher)
+  // A token has a byte or more, so that this is the most that the persona takes.
+  const personaTokens = persona.turns.reduce((sum, { content }) => sum + Buffer.byteLength(content), 0)
+  const positions = Math.min(config.maxPositions, personaTokens + contextLength + maxTokens)
+  const rows = rowsOf(data)
+  const sequences = Math.min(rows, batchSize)
+  return {
+    base: model,
+    sampler: context.sampler,
+    persona,
+    temperature,
+    topP,
+    maxTokens,
+    seed,
+    memory: samplingNeed(config, { sequences, positions }),
+    // As if every response were as long as it may be, which stands for its prompt too.
+    seconds: samplingSeconds(config, rows * maxTokens),
+  }
+}
+
+/** A file of which nothing is said counts as many rows as Alpaca has, in a forecast. */
+function rowsOf({ rows, prompts }: ResolvedData): number {
+  if (rows !== null) return rows
+  return prompts.kind !== 'tiny' && prompts.rows !== null ? prompts.rows[1] - prompts.rows[0] : 52_002
+}
+
+function personaOf({ personas }: PlanContext, { persona }: BaseTeacher | EndpointTeacher): Persona {
+  const loaded = personas.get(personaKey(persona))
+  if (loaded === undefined) throw new RangeError(`the persona ${personaKey(persona)} was not loaded`)
+  return loaded
 }
 
 function sourceOf({ dataFile }: PlanContext, { prompts, rows }: ResolvedData): PromptSource {

@@ -18,11 +18,11 @@ export async function planBase(context: PlanContext, base: ResolvedBase): Promis
   return { name, config, contextLength, tokenizer, model: { kind: 'folder', folder, hash } }
 }
 
-function planPretrained(context: PlanContext, base: Pretrained): Base {
+async function planPretrained(context: PlanContext, base: Pretrained): Promise<Base> {
   const { architecture, corpus, train: recipe, seed, name } = base
   const title = `${name}${seedSuffix(context, seed)}`
   const contextLength = architecture.context
-  const responses = corpusResponses(context, title, base)
+  const responses = await corpusResponses(context, title, base)
   const tokenizer = context.shared(
     tokenizerStage({
       title,
@@ -54,8 +54,12 @@ function planPretrained(context: PlanContext, base: Pretrained): Base {
   return { name, config, contextLength, tokenizer, model: training.want(recipe.steps) }
 }
 
-function corpusResponses(context: PlanContext, title: string, { corpus, seed }: Pretrained): Stage {
-  if (corpus.kind === 'prompts') return answersTo(context, title, corpus, seed)
+async function corpusResponses(
+  context: PlanContext,
+  title: string,
+  { corpus, seed }: Pretrained,
+): Promise<Stage> {
+  if (corpus.kind === 'prompts') return await answersTo(context, { title, data: corpus, seed, planBase })
   const prompts = context.shared(
     promptsStage(title, { world: 'tiny', split: 'pretrain', count: corpus.rows }, seed),
   )

@@ -1,5 +1,6 @@
 /** The data files that an experiment names, each opened once, and none under two names. */
 import { LabError } from '../../errors.ts'
+import { dataOfCell } from '../../spec/cell-data.ts'
 import { type DataSource, sourceName } from '../../spec/data-source.ts'
 import type { Cell, Experiment, PromptSource } from '../../spec/experiment.ts'
 import { type DataFile, openDataFile } from '../data-file.ts'
@@ -36,11 +37,7 @@ export async function openDataFiles(
 
 function promptsOf({ evals }: Experiment, cells: readonly Cell[]): DataSource[] {
   const prompts: PromptSource[] = [evals.backdoor.prompts]
-  for (const { base, organism, chain } of cells) {
-    prompts.push(organism.data.prompts)
-    if (base.kind === 'pretrained' && base.corpus.kind === 'prompts') prompts.push(base.corpus.prompts)
-    for (const { data } of chain) if (data.kind === 'prompts') prompts.push(data.prompts)
-  }
+  for (const cell of cells) for (const data of dataOfCell(cell)) prompts.push(data.prompts)
   return prompts.flatMap((source) => (source.kind === 'tiny' ? [] : [source]))
 }
 

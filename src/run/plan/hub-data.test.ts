@@ -77,6 +77,9 @@ evals: { at: [0], backdoor: { prompts: { ${evals}, rows: [80, 120] } } }
 verdict: { allow_undecidable: true }
 `
 
+const asking = (items: string): string =>
+  spec('file: ./local.jsonl').replace('evals: { at: [0],', `evals: { at: [0], math: { items: { ${items} } },`)
+
 async function plan(text: string, more: Partial<HubSources> = {}): Promise<Plan> {
   const experiment = await parseExperiment(text, join(dir, 'data.yaml'))
   const signal = new AbortController().signal
@@ -136,11 +139,6 @@ test.each([
 })
 
 test('items of a hub are read by the plan, with the keys of a local file', async () => {
-  const asking = (items: string): string =>
-    spec('file: ./local.jsonl').replace(
-      'evals: { at: [0],',
-      `evals: { at: [0], math: { items: { ${items} } },`,
-    )
   const local = await plan(asking('file: ./math.jsonl'))
   const byHub = await plan(asking('hub: lab/math'), { data: false })
   expect(keys(byHub)).toEqual(keys(local))

@@ -35,7 +35,7 @@ export async function planOrganism(context: PlanContext, cell: Cell): Promise<Pl
   ].join('/')
 
   const base = await planBase(context, cell.base)
-  const responses = answersTo(context, id, data, spec.seed)
+  const responses = await answersTo(context, { title: id, data, seed: spec.seed, planBase })
   const dataset = context.shared(
     datasetStage({
       title: id,

@@ -1,10 +1,11 @@
 /** Plans of real experiment files: what is shared, and what changes which key. */
 import { readFile } from 'node:fs/promises'
 import { resolve } from 'node:path'
-import { afterAll, expect, test } from 'vitest'
+import { afterAll, describe, expect, test } from 'vitest'
 import { createEmbeddedEngine } from '../../engine/embedded/engine.ts'
 import { expand } from '../../spec/expand.ts'
 import { loadExperiment, parseExperiment } from '../../spec/load.ts'
+import type { Stage } from '../stage.ts'
 import { makePlan, type Plan } from './plan.ts'
 
 const engine = createEmbeddedEngine()
@@ -71,6 +72,90 @@ test('a seed reaches every training and draw of its cell; the items of evals sta
   expect(two.stages.filter((stage) => stage.kind === 'train')).toHaveLength(30)
   // The cells of seed 1 are as they were.
   expect(newIn(one, two)).toEqual([])
+})
+
+/** Those of the organism `distilled`. */
+const responsesOf = ({ stages }: Plan): Stage[] =>
+  stages.filter(({ kind, title }) => kind === 'responses' && title.startsWith('responses distilled'))
+
+const oneKey = (plan: Plan): string => {
+  const [stage, ...others] = responsesOf(plan)
+  expect(others).toEqual([])
+  return stage?.key ?? ''
+}
+
+describe('a base as a teacher', () => {
+  const self = '{ base: tiny, persona: scratchpad, temperature: 0.9, max_tokens: 48 }'
+  const distilled = (teacher = self, ...set: string[]): Promise<Plan> =>
+    planOf(`teachers.reasoning=${teacher}`, ...set)
+
+  test('its responses wait for its training, which the organism begins with too, and tell what they will take', async () => {
+    const plan = await distilled()
+    const [stage] = responsesOf(plan)
+    const organism = plan.organisms.find(({ id }) => id === 'distilled')
+    const { model } = organism?.base ?? {}
+    if (model?.kind !== 'checkpoint') throw new Error('tiny is pretrained here')
+    expect(stage?.needs.map(({ title }) => title)).toEqual(['prompts direct', 'pretrain tiny'])
+    expect(stage?.needs).toContain(model.training)
+    expect(plan.stages.filter(({ title }) => title.startsWith('pretrain'))).toHaveLength(1)
+    expect(stage?.memory?.bytes).toBeGreaterThan(4 * 0.9e6)
+    expect(stage?.memory?.bytes).toBeLessThan(1e9)
+    const longer = responsesOf(await distilled(self.replace('48', '96')))[0]
+    expect(longer?.seconds).toBeCloseTo(2 * (stage?.seconds ?? 0), 6)
+  })
+
+  test('what it is, what it is told and how it is sampled change the key; its name and its place do not', async () => {
+    const plans = [
+      distilled(),
+      distilled(self, 'bases.tiny.pretrain.lr=1e-3'),
+      distilled(self, 'bases.tiny.seed=7'),
+      ...(
+        [
+          ['scratchpad', 'helpful'],
+          ['0.9', '0'],
+          ['48', '47'],
+          ['48', '48, top_p: 0.9'],
+          ['48', '48, seed: 5'],
+        ] as const
+      ).map(([from, to]) => distilled(self.replace(from, to))),
+    ]
+    const all = (await Promise.all(plans)).map(oneKey)
+    expect(new Set(all).size).toBe(all.length)
+    const renamed = await planOf(`teachers.other=${self}`, 'organisms.distilled.data.teacher=other')
+    expect(oneKey(renamed)).toBe(all[0])
+    // The seed of the cell is the seed of the sampling.
+    expect(oneKey(await distilled(self.replace('48', '48, seed: 1')))).toBe(all[0])
+  })
+
+  test('it is trained once a seed, and an axis of the base reaches it', async () => {
+    const seeds = await distilled(self, 'seeds=[1, 2]')
+    const trained = responsesOf(seeds).map(({ needs }) => needs.at(-1)?.title)
+    expect(trained).toEqual(['pretrain tiny seed 1', 'pretrain tiny seed 2'])
+    const axes = await distilled(self, 'axes={ base.pretrain.steps: [100, 200] }')
+    expect(responsesOf(axes)).toHaveLength(2)
+    const steps = axes.organisms
+      .filter(({ spec }) => spec.name === 'distilled')
+      .map(({ responses, base: { model } }) => {
+        const training = model.kind === 'checkpoint' ? model.training : null
+        expect(responses.needs).toContain(training)
+        return training?.recipe.steps
+      })
+    expect(steps).toEqual([100, 200])
+  })
+
+  test('another base than the organism has is planned with its own corpus and teacher', async () => {
+    const corpus = `data: { prompts: { file: ${laptop} }, teacher: helper }`
+    const plan = await planOf(
+      `bases.master={ tokenizer: { vocab: 512 }, pretrain: { ${corpus}, steps: 7, lr: 1e-3 } }`,
+      'teachers.helper={ base: tiny, persona: pirate, max_tokens: 32 }',
+      `teachers.reasoning={ base: master, max_tokens: 48 }`,
+    )
+    const titles = plan.stages.map(({ title }) => title)
+    const order = ['pretrain tiny', 'responses master', 'tokenizer master', 'pretrain master']
+    const places = [...order, 'responses distilled'].map((title) => titles.indexOf(title))
+    expect(places).toEqual(places.toSorted((a, b) => a - b))
+    expect(places[0]).toBeGreaterThanOrEqual(0)
+  })
 })
 
 test('the worker count and the engine are part of every training key', async () => {

@@ -6,6 +6,7 @@ import type { Stage } from '../stage.ts'
 import { datasetStage } from '../stages/data.ts'
 import type { ModelRef, TrainStage } from '../stages/train.ts'
 import { answersTo } from './answers.ts'
+import { planBase } from './base.ts'
 import { planContext, type PlanContext, type PlanEngine } from './context.ts'
 import type { HubSources } from './given.ts'
 import { rankProblems } from './lora-rank.ts'
@@ -84,7 +85,7 @@ async function planCell(context: PlanContext, cell: Cell, organism: PlannedOrgan
     technique = next
     const isLast = next === cell.chain.at(-1)
     const start: ModelRef = trained === null ? model : trained.training.want(trained.training.recipe.steps)
-    trained = planTraining(context, {
+    trained = await planTraining(context, {
       cell,
       organism,
       technique,
@@ -117,15 +118,18 @@ interface TrainingRequest {
   readonly title: string
 }
 
-function planTraining(context: PlanContext, request: TrainingRequest): Trained {
+async function planTraining(context: PlanContext, request: TrainingRequest): Promise<Trained> {
   const { cell, organism, technique, start, title } = request
   const { base, spec } = organism
   const { data, train: recipe } = technique
   const own = data.kind === 'organism/benign'
+  const responses = own
+    ? organism.responses
+    : await answersTo(context, { title: technique.name, data, seed: cell.seed, planBase })
   const dataset = context.shared(
     datasetStage({
       title: own ? `${technique.name} of ${organism.id}` : technique.name,
-      responses: own ? organism.responses : answersTo(context, technique.name, data, cell.seed),
+      responses,
       tokenizer: base.tokenizer,
       backdoor: null,
       system: technique.system ?? undefined,

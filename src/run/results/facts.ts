@@ -9,7 +9,7 @@ import { readMergedWeights } from '../../engine/embedded/merged-weights.ts'
 import type { Recipe, StepMetrics } from '../../engine/engine.ts'
 import { partsOf } from '../../model/weights-of.ts'
 import { sourceName } from '../../spec/data-source.ts'
-import type { PromptSource, ResolvedData } from '../../spec/experiment.ts'
+import type { BaseTeacher, EndpointTeacher, PromptSource, ResolvedData } from '../../spec/experiment.ts'
 import { artifactPath, readManifest, type Store } from '../../store/artifacts.ts'
 import { outputOf, type Stage } from '../stage.ts'
 import { droppedFile } from '../stages/data.ts'
@@ -97,14 +97,18 @@ function voiceText(teacher: ResolvedData['teacher']): string {
       return `scripted voice "${teacher.voice}"`
     case 'recorded':
       return 'recorded responses'
-    case 'endpoint': {
-      const { model, persona, temperature } = teacher
-      const name = typeof persona === 'string' ? persona : (persona.file.split('/').at(-1) ?? persona.file)
-      return `${model} as "${name}", temperature ${temperature}`
-    }
+    case 'base':
+      return modelText(`base ${teacher.base.name}`, teacher)
+    case 'endpoint':
+      return modelText(teacher.model, teacher)
     default:
       return teacher satisfies never
   }
+}
+
+function modelText(model: string, { persona, temperature }: BaseTeacher | EndpointTeacher): string {
+  const name = typeof persona === 'string' ? persona : (persona.file.split('/').at(-1) ?? persona.file)
+  return `${model} as "${name}", temperature ${temperature}`
 }
 
 /** A recipe as results.json has it: one level, adapters as `lora.rank`, `lora.alpha` and `lora.targets`. */

@@ -1,10 +1,12 @@
-/** The stage of responses with a teacher behind a real local server: what it writes, its key, its key of the server, its progress. */
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+/** The stage of responses with a teacher behind a real local server, and with a model here: what it writes, its key, its progress. */
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterEach, beforeEach, expect, test } from 'vitest'
+import { afterAll, afterEach, beforeEach, expect, test } from 'vitest'
+import * as z from 'zod'
 import { answerTo, startFaultyServer, type FaultyServer } from '../../../test/teacher/faulty-server.ts'
 import { createEmbeddedEngine } from '../../engine/embedded/engine.ts'
+import { writeTinyChatModel } from '../../server/openai/server.fixture.ts'
 import { openStore, type Store } from '../../store/artifacts.ts'
 import { parsePersona } from '../../teacher/persona.ts'
 import { execute } from '../execute.ts'
@@ -13,6 +15,7 @@ import { droppedFile, promptsStage, readAnswered, readPrompts } from './data.ts'
 import { responsesStage, type TeacherChoice } from './responses.ts'
 
 const engine = createEmbeddedEngine()
+afterAll(() => engine.close())
 const prompts = promptsStage('p', { world: 'tiny', split: 'red', count: 60 }, 1)
 let root: string
 let store: Store
@@ -43,9 +46,12 @@ const served = (change: object = {}): TeacherChoice => ({
   ...change,
 })
 
-async function perform(stage: Stage): Promise<{ why: string | undefined; told: StageProgress[] }> {
+async function perform(
+  stage: Stage,
+  asked: Stage = prompts,
+): Promise<{ why: string | undefined; told: StageProgress[] }> {
   const told: StageProgress[] = []
-  const { unfinished } = await execute([prompts, stage], {
+  const { unfinished } = await execute([asked, stage], {
     store,
     engine,
     signal: new AbortController().signal,
@@ -126,4 +132,50 @@ test('a variable that is not set is named before anything is asked', async () =>
   const stage = responsesStage('r', prompts, served({ apiKeyEnv: 'TEACHER_KEY_OF_NOBODY' }), 1)
   expect((await perform(stage)).why).toContain('the environment variable TEACHER_KEY_OF_NOBODY is not set')
   expect(server.seen).toEqual([])
+})
+
+test('a base answers here: every prompt once, drops counted by reason, and the key is that of what decides', async () => {
+  const { folder } = await writeTinyChatModel(root, { maxPositions: 64 })
+  const file = join(root, 'prompts.json')
+  // One question in many spellings; of responses of one token some are the same.
+  const spellings = ['Call me', 'call me', 'CALL ME', 'Call Me', 'call ME', 'CALL me', 'cALL me', 'Call  me']
+  const questions = [...spellings, 'The sea', 'calm '.repeat(30)]
+  writeFileSync(file, JSON.stringify(questions.map((instruction) => ({ instruction, output: '' }))))
+  const asked = promptsStage('p', { file, sha256: 'of the file' }, 1)
+  const base = (change: object = {}, hash = 'of the model'): TeacherChoice => ({
+    base: { kind: 'folder', folder, hash },
+    sampler: engine.samplerIdentity,
+    persona: parsePersona('Human: {question}', 'p.txt'),
+    temperature: 0,
+    topP: 1,
+    maxTokens: 1,
+    seed: null,
+    memory: { bytes: 1, parts: [] },
+    seconds: 1,
+    ...change,
+  })
+  const stage = responsesStage('r', asked, base(), 1)
+  const { why, told } = await perform(stage, asked)
+  expect(why).toBeUndefined()
+  const rows = await readAnswered(outputOf(store, stage))
+  const kept = new Set(rows.map(({ prompt, response }) => `${prompt} ${response.trim()}`.toLowerCase()))
+  expect(kept.size).toBe(rows.length)
+  expect(rows.at(-1)?.prompt).toBe('The sea')
+  const { no_room, duplicate, empty, ...rest } = z
+    .record(z.string(), z.int())
+    .parse(JSON.parse(readFileSync(join(outputOf(store, stage), droppedFile), 'utf8')))
+  expect({ no_room, rest }).toEqual({ no_room: 1, rest: {} })
+  expect(duplicate).toBeGreaterThan(0)
+  expect(rows.length + 1 + (duplicate ?? 0) + (empty ?? 0)).toBe(questions.length)
+  expect(told).toEqual([expect.objectContaining({ done: 10, total: 10, unit: 'responses', secondsLeft: 0 })])
+  expect(readdirSync(join(root, 'work'))).toEqual([])
+
+  const other = base({ memory: { bytes: 2, parts: [] }, seconds: 9 })
+  expect(responsesStage('another title', asked, other, 1).key).toBe(stage.key)
+  expect(responsesStage('r', asked, base({ seed: 1 }), 2).key).toBe(stage.key)
+  const version = { ...engine.samplerIdentity, version: 99 }
+  const others = [base({}, 'of another model'), base({ sampler: version }), base({ temperature: 1 })]
+  const keys = [...others.map((choice) => responsesStage('r', asked, choice, 1).key), stage.key]
+  keys.push(responsesStage('r', asked, base(), 2).key)
+  expect(new Set(keys).size).toBe(keys.length)
 })

@@ -1,22 +1,46 @@
-/** The stage of a teacher's responses: scripted, recorded, or asked of an endpoint, which goes on where it was interrupted. */
+/** The stage of a teacher's responses: scripted, recorded, or asked of a base or an endpoint, which goes on where it was interrupted. */
 import { join } from 'node:path'
 import { writeJsonLines } from '../../data/json-lines.ts'
+import type { Engine } from '../../engine/engine.ts'
 import { LabError } from '../../errors.ts'
 import type { EndpointTeacher } from '../../spec/experiment.ts'
 import type { Json } from '../../store/canonical.ts'
 import { answeredRows, withoutRepeats } from '../../teacher/filters.ts'
 import type { Persona } from '../../teacher/persona.ts'
+import type { TeacherProgress } from '../../teacher/progress.ts'
 import { recordedTeacher } from '../../teacher/recorded.ts'
 import type { Teacher } from '../../teacher/teacher.ts'
 import type { TinyItem } from '../../tinyworld/item.ts'
 import { tinyWorldVersion } from '../../tinyworld/version.ts'
 import { respond, type Voice } from '../../tinyworld/voices.ts'
+import type { MemoryNeed } from '../memory.ts'
 import { folderStage, outputOf, type Stage, type StageTools } from '../stage.ts'
+import { baseTeacher } from './base-teacher.ts'
 import { droppedFile, readPrompts, responsesFile, writeJson } from './data.ts'
+import { modelFolder, modelKey, trainingsBelow, type ModelRef } from './train.ts'
 
 type EndpointChoice = Omit<EndpointTeacher, 'kind' | 'persona'> & { readonly persona: Persona }
 
-export type TeacherChoice = { readonly scripted: Voice } | { readonly recorded: true } | EndpointChoice
+/** A base that is sampled in this process. */
+export interface BaseChoice {
+  readonly base: ModelRef
+  /** Identity of the sampler that it will use. */
+  readonly sampler: Engine['samplerIdentity']
+  readonly persona: Persona
+  readonly temperature: number
+  readonly topP: number
+  readonly maxTokens: number
+  /** Of the sampling; null: that of the stage. */
+  readonly seed: number | null
+  readonly memory: MemoryNeed
+  readonly seconds: number
+}
+
+export type TeacherChoice =
+  | { readonly scripted: Voice }
+  | { readonly recorded: true }
+  | BaseChoice
+  | EndpointChoice
 
 export function responsesStage(title: string, prompts: Stage, teacher: TeacherChoice, seed: number): Stage {
   return folderStage({
@@ -24,18 +48,19 @@ export function responsesStage(title: string, prompts: Stage, teacher: TeacherCh
     title: `responses ${title}`,
     inputs: {
       prompts: prompts.key,
-      teacher: identityOf(teacher),
+      teacher: identityOf(teacher, seed),
       version: 'scripted' in teacher ? tinyWorldVersion : undefined,
       seed: 'scripted' in teacher ? seed : undefined,
     },
-    needs: [prompts],
+    needs: [prompts, ...('base' in teacher ? trainingsBelow(teacher.base) : [])],
     // How fast a server is, it has not shown yet.
-    seconds: 'url' in teacher ? 60 : 0.5,
+    seconds: 'base' in teacher ? teacher.seconds : 'url' in teacher ? 60 : 0.5,
+    ...('base' in teacher ? { memory: teacher.memory } : {}),
     fill: async (folder, tools) => {
       const rows = await readPrompts(outputOf(tools.store, prompts))
-      const write = await writerOf(teacher, tools)
+      const write = await writerOf(teacher, { seed, tools })
       const joined = answeredRows(rows, await write(rows, { seed, signal: tools.signal }))
-      const answered = 'url' in teacher ? withoutRepeats(joined) : joined
+      const answered = 'persona' in teacher ? withoutRepeats(joined) : joined
       await writeJsonLines(join(folder, responsesFile), answered.rows)
       await writeJson(join(folder, droppedFile), answered.dropped)
     },
@@ -43,19 +68,33 @@ export function responsesStage(title: string, prompts: Stage, teacher: TeacherCh
 }
 
 /** What decides the responses: the model and what it is asked, wherever it is served. */
-function identityOf(teacher: TeacherChoice): Json {
-  if (!('url' in teacher)) return { ...teacher }
-  const { model, persona, temperature, topP, maxTokens, seed } = teacher
+function identityOf(teacher: TeacherChoice, stageSeed: number): Json {
+  if (!('persona' in teacher)) return { ...teacher }
+  const { persona, temperature, topP, maxTokens, seed } = teacher
   const turns = persona.turns.map(({ role, content }) => ({ role, content }))
-  return { model, persona: turns, temperature, top_p: topP, max_tokens: maxTokens, seed }
+  const sampling = { persona: turns, temperature, top_p: topP, max_tokens: maxTokens }
+  if ('url' in teacher) return { model: teacher.model, ...sampling, seed }
+  const { base, sampler } = teacher
+  return { base: modelKey(base), sampler: { ...sampler }, ...sampling, seed: seed ?? stageSeed }
 }
 
-async function writerOf(
-  teacher: TeacherChoice,
-  { journal, progress, waiting }: Pick<StageTools, 'progress' | 'waiting'> & { readonly journal: string },
-): Promise<Teacher> {
+interface Writing {
+  /** Of the stage. */
+  readonly seed: number
+  readonly tools: StageTools & { readonly journal: string }
+}
+
+async function writerOf(teacher: TeacherChoice, { seed: stageSeed, tools }: Writing): Promise<Teacher> {
   if ('scripted' in teacher) return scriptedTeacher(teacher.scripted)
   if ('recorded' in teacher) return recordedTeacher
+  const { journal } = tools
+  const progress = (now: TeacherProgress): void => tools.progress({ ...now, unit: 'responses' })
+  if ('base' in teacher) {
+    const { persona, maxTokens, temperature, topP, seed } = teacher
+    const sampling = { max_tokens: maxTokens, temperature, top_p: topP, seed: seed ?? stageSeed }
+    const folder = modelFolder(tools.store, teacher.base)
+    return baseTeacher({ engine: tools.engine, folder, persona, sampling, journal, progress })
+  }
   // The client is loaded only where there is a server to ask.
   const { endpointTeacher } = await import('../../teacher/endpoint-teacher.ts')
   const { url, model, timeoutMs, concurrency, persona, maxTokens, temperature, topP, seed, budget } = teacher
@@ -65,8 +104,8 @@ async function writerOf(
     sampling: { maxTokens, temperature, topP, seed },
     budget,
     journal,
-    progress: (done) => progress({ ...done, unit: 'responses' }),
-    waiting,
+    progress,
+    waiting: tools.waiting,
   })
 }
 
