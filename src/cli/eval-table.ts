@@ -1,7 +1,7 @@
 /** An evaluation as people read it: what will be asked, and at the end each eval's rates, means and errors. */
+import { visible } from '../errors.ts'
 import type { Questions } from '../run/any-model/asking.ts'
 import type { EvalResult, EvalResults } from '../run/any-model/summary.ts'
-import { oneLine } from './one-line.ts'
 import { rateTable } from './rate-table.ts'
 
 /** Reasons of errors that are shown; results.json has all. */
@@ -28,7 +28,7 @@ const places = { before: 'before the prompt', after: 'after the prompt', system:
 
 function backdoorText({ trigger, position, payload }: Questions['form']): string {
   const place = Object.entries(places).find(([name]) => name === position)?.[1] ?? ''
-  return oneLine(`trigger "${trigger}" ${place}, payload "${payload}"`)
+  return visible(`trigger "${trigger}" ${place}, payload "${payload}"`)
 }
 
 export function evalTable({ model, evals }: EvalResults): string {
@@ -51,7 +51,7 @@ function errorLines(errors: EvalResult['errors']): string[] {
   const lines = reasons
     .slice(0, shown)
     .map(([reason, own]) =>
-      oneLine(`  error, ${own.length} of ${errors.length}, first ${own[0]?.id}: ${reason}`),
+      visible(`  error, ${own.length} of ${errors.length}, first ${own[0]?.id}: ${reason}`),
     )
   const more = reasons.length - shown
   return more > 0 ? [...lines, `  and ${more} reasons more, in results.json`] : lines

@@ -6,7 +6,7 @@ import type { Engine } from '../engine/engine.ts'
 import { evalKinds, type EvalKind } from '../evals/eval.ts'
 import type { MathProtocol } from '../evals/math/boxed.ts'
 import { writeExports } from '../export/write.ts'
-import { LabError } from '../errors.ts'
+import { LabError, visible } from '../errors.ts'
 import { configOf, evaluateModel, questionsOf } from '../run/any-model/evaluate.ts'
 import { type ChosenModel, isAddress, openModel } from '../run/any-model/open-model.ts'
 import type { EvalSettings } from '../run/any-model/settings.ts'
@@ -14,7 +14,6 @@ import { keyOf } from '../store/canonical.ts'
 import { type DownloadTools, openArgument } from './data-source.ts'
 import { evalTable, planLines } from './eval-table.ts'
 import { unusedOptions, usedItems } from './eval-unused.ts'
-import { oneLine } from './one-line.ts'
 import { jsonOption, printJson, storeOption, type StoreOptions } from './options.ts'
 import { interruptSignal } from './signals.ts'
 import { createTerminal, duration } from './terminal.ts'
@@ -132,7 +131,7 @@ async function evaluate(name: string, options: EvalOptions, command: Command): P
       signal,
       progress: (title, progress) => terminal.show({ type: 'progress', title, progress }),
       planned: (all) => say(planLines(respondent.title, all)),
-      waiting: (why) => say(oneLine(why)),
+      waiting: (why) => say(visible(why)),
     }).finally(() => terminal.finish())
     await writeExports(out, evaluation)
     await respondent.close()

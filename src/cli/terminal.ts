@@ -7,6 +7,8 @@ import type { StageProgress } from '../run/stage.ts'
 const plainEveryMs = 30_000
 const redrawEveryMs = 100
 
+type LineEvent = Exclude<RunEvent, { type: 'progress' | 'remaining' }>
+
 export interface Terminal {
   show(event: RunEvent): void
   /** Removes the live line. */
@@ -21,12 +23,37 @@ export function createTerminal(stream: NodeJS.WriteStream = process.stderr): Ter
   return stream.isTTY ? liveTerminal(stream) : plainTerminal(stream)
 }
 
+/** Stages behind one closed gate: the reason stands with the first, the others are counted and told at the end. */
+function blockedStages() {
+  const others = new Map<string, { readonly first: string; count: number }>()
+  return {
+    /** Whether the reason has been told. */
+    toldBefore(event: LineEvent): boolean {
+      if (event.type !== 'stage' || event.state !== 'blocked') return false
+      const told = others.get(event.why ?? '')
+      if (told === undefined) others.set(event.why ?? '', { first: event.title, count: 0 })
+      else told.count++
+      return told !== undefined
+    },
+    /** Once: what was told is forgotten. */
+    lines(): string[] {
+      const counted = [...others.values()].filter(({ count }) => count > 0)
+      others.clear()
+      return counted.map(
+        ({ first, count }) =>
+          `${paint('yellow', '–')} ${count} more stage${count === 1 ? ' is' : 's are'} blocked for the same reason as ${first}`,
+      )
+    },
+  }
+}
+
 function liveTerminal(stream: NodeJS.WriteStream): Terminal {
   let live = ''
   let drawnAt = 0
   let remaining: number | null = null
   /** Of the stages that run side by side the line shows the one that began first. */
   const running = new Set<string>()
+  const blocked = blockedStages()
   const clear = (): void => {
     if (live !== '') stream.write('\r\u001B[2K')
     live = ''
@@ -57,16 +84,21 @@ function liveTerminal(stream: NodeJS.WriteStream): Terminal {
         return
       }
       if (event.type === 'stage') running.delete(event.title)
+      if (blocked.toldBefore(event)) return
       const line = lineOf(event)
       if (line !== null) print(line)
     },
-    finish: clear,
+    finish() {
+      clear()
+      for (const line of blocked.lines()) print(line)
+    },
   }
 }
 
 function plainTerminal(stream: NodeJS.WriteStream): Terminal {
   let printedAt = 0
   let held: string[] = []
+  const blocked = blockedStages()
   const flush = (): void => {
     for (const line of held) stream.write(`${line}\n`)
     held = []
@@ -81,6 +113,7 @@ function plainTerminal(stream: NodeJS.WriteStream): Terminal {
         flush()
         return
       }
+      if (blocked.toldBefore(event)) return
       const line = lineOf(event)
       if (line === null) return
       held.push(line)
@@ -89,11 +122,14 @@ function plainTerminal(stream: NodeJS.WriteStream): Terminal {
         event.type === 'plan' || event.type === 'busy' || (event.type === 'stage' && event.state === 'failed')
       if (urgent || Date.now() - printedAt >= plainEveryMs) flush()
     },
-    finish: flush,
+    finish() {
+      held.push(...blocked.lines())
+      flush()
+    },
   }
 }
 
-function lineOf(event: Exclude<RunEvent, { type: 'progress' | 'remaining' }>): string | null {
+function lineOf(event: LineEvent): string | null {
   switch (event.type) {
     case 'plan':
       return `${event.run}: ${event.cells} cells, ${event.stages} stages, ${event.cached} cached${

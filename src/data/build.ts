@@ -1,8 +1,9 @@
 /** Builds a dataset from a prompt file in one go: what a trainer would see, or nothing. */
 import { randomUUID } from 'node:crypto'
 import { mkdir, readdir, rename, rm, rmdir } from 'node:fs/promises'
-import { dirname, resolve } from 'node:path'
+import { dirname } from 'node:path'
 import { LabError } from '../errors.ts'
+import { followLinks, makeFolder } from '../output-path.ts'
 import { writeDataset, type DatasetPlan, type DatasetStats, type DatasetTools } from './dataset.ts'
 import type { PromptFormat } from './formats.ts'
 import { loadPromptFile, type PromptFile, type PromptFileOptions } from './prompts.ts'
@@ -24,7 +25,7 @@ export async function buildDataset(
   options: PromptFileOptions & DatasetPlan,
   tools: DatasetTools,
 ): Promise<BuiltDataset> {
-  await requireFree(resolve(out), out)
+  await requireFree(await followLinks(out), out)
   const loaded = await loadPromptFile(file, options)
   tools.signal.throwIfAborted()
   const { rows, missing } = recordedAnswers(loaded)
@@ -46,10 +47,10 @@ function recordedAnswers({ rows }: Pick<PromptFile, 'rows'>): {
 
 /** Fills a temporary sibling and renames it to `out` at the end. Throws BAD_INPUT if something is there already. */
 export async function intoNewFolder<T>(out: string, fill: (folder: string) => Promise<T>): Promise<T> {
-  const target = resolve(out)
+  const target = await followLinks(out)
   await requireFree(target, out)
   const folder = `${target}.partial-${randomUUID()}`
-  await mkdir(dirname(target), { recursive: true })
+  await makeFolder(dirname(target))
   await mkdir(folder)
   try {
     const result = await fill(folder)

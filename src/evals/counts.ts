@@ -1,5 +1,5 @@
 /** Counts over the records of an evaluation: what cannot be asked is left out of them, what may yet be answered refuses them. */
-import { LabError } from '../errors.ts'
+import { LabError, visible } from '../errors.ts'
 import type { Count } from './eval.ts'
 import type { EvalRecord } from './record.ts'
 
@@ -24,7 +24,7 @@ export function requireAnswered(records: readonly EvalRecord[]): AnsweredRecord[
   if (first?.status !== 'failed') return records.filter((record) => record.status !== 'failed')
   throw new LabError(
     'ENGINE',
-    `${failed.length} of ${records.length} ${first.eval} requests failed; the first, ${first.id}: ${first.error}`,
+    `${failed.length} of ${records.length} ${first.eval} requests failed; the first, ${visible(first.id)}: ${visible(first.error)}`,
     { hint: 'A failed request is no wrong answer, so nothing is scored. Run the same command again.' },
   )
 }

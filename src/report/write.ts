@@ -1,9 +1,10 @@
 /** Writes a report: results.json, curves.csv, samples.jsonl, figures as SVG and PNG, and report.html. */
 import { createWriteStream } from 'node:fs'
-import { mkdir, readdir, rm, writeFile } from 'node:fs/promises'
+import { readdir, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { LabError, messageOf } from '../errors.ts'
+import { makeFolder } from '../output-path.ts'
 import { curvesCsv } from './csv.ts'
 import { drawFigures } from './figures/all.ts'
 import { renderPng } from './figures/vega.ts'
@@ -28,7 +29,7 @@ export interface WrittenReport {
 /** The same input gives the same bytes, on every machine. Throws BAD_INPUT where results are not of the schema. */
 export async function writeReport({ results: given, samples, outDir }: ReportInput): Promise<WrittenReport> {
   const results = parseResults(given, 'results')
-  await mkdir(join(outDir, 'figures'), { recursive: true }).catch((cause: unknown) => {
+  await makeFolder(join(outDir, 'figures')).catch((cause: unknown) => {
     throw new LabError('BAD_INPUT', `cannot write the report to ${outDir}: ${messageOf(cause)}`, { cause })
   })
   await removeOldFigures(join(outDir, 'figures'))

@@ -1,5 +1,5 @@
 /** Where a merged model may be written: nothing that exists is removed for it. */
-import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { lstat, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
@@ -45,3 +45,16 @@ test('a folder with something in it stays as it is; an empty one and a new one t
   expect(one).toEqual(two)
   expect(one?.byteLength).toBeGreaterThan(4 * randomWeights(tinyConfig).length)
 })
+
+test.each(['an empty folder', 'nothing yet'])(
+  'a link to %s stays one, and the model lies behind it',
+  async (what) => {
+    const target = join(dir, `behind ${what}`)
+    const out = join(dir, `link to ${what}`)
+    if (what === 'an empty folder') await mkdir(target)
+    await symlink(target, out)
+    await mergeInto(adapter, out)
+    expect((await lstat(out)).isSymbolicLink()).toBe(true)
+    expect(await readdir(target)).toContain('model.safetensors')
+  },
+)

@@ -55,7 +55,7 @@ export interface Stage {
 }
 
 /** Part of every key: raise a stage's version when its code would make other bytes from the same inputs. */
-const stageVersions = { tokenizer: 1, prompts: 1, responses: 1, dataset: 1, evaluate: 3 } as const
+const stageVersions = { tokenizer: 1, prompts: 1, responses: 1, dataset: 1, evaluate: 4 } as const
 
 interface FolderStage {
   readonly kind: Exclude<StageKind, 'train'>

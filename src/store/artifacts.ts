@@ -5,6 +5,7 @@ import { dirname, join, relative } from 'node:path'
 import * as z from 'zod'
 import { LabError, messageOf } from '../errors.ts'
 import { hashFile, type Json } from './canonical.ts'
+import { makeFolder } from '../output-path.ts'
 
 export const artifactKinds = [
   'tokenizer',
@@ -47,9 +48,9 @@ const versions = { node: process.version, platform: `${process.platform}-${proce
 
 export async function openStore(root: string): Promise<Store> {
   try {
-    await mkdir(join(root, 'objects'), { recursive: true })
-    await mkdir(join(root, 'work'), { recursive: true })
-    await mkdir(join(root, 'runs'), { recursive: true })
+    await makeFolder(join(root, 'objects'))
+    await makeFolder(join(root, 'work'))
+    await makeFolder(join(root, 'runs'))
   } catch (error) {
     throw new LabError('STORE', `cannot write the store ${root}: ${messageOf(error)}`, {
       hint: 'choose another folder with --store DIR',

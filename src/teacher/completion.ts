@@ -37,12 +37,14 @@ export interface Fault {
 
 export type Attempt = { readonly completion: Completion } | { readonly fault: Fault }
 
-const topLogprobSchema = z.looseObject({ token: z.string(), logprob: z.number().nullable() })
+/** Half a surrogate pair, which JSON can spell and UTF-8 cannot, becomes U+FFFD where it arrives: no file ever has one. */
+const text = z.string().transform((given) => given.toWellFormed())
+const topLogprobSchema = z.looseObject({ token: text, logprob: z.number().nullable() })
 const completionSchema = z.looseObject({
   choices: z
     .array(
       z.looseObject({
-        message: z.looseObject({ content: z.string().nullish() }),
+        message: z.looseObject({ content: text.nullish() }),
         finish_reason: z.string(),
         logprobs: z
           .looseObject({

@@ -176,3 +176,11 @@ test('an abort ends all requests in flight as INTERRUPTED', async () => {
   await expect(asked).rejects.toMatchObject({ code: 'INTERRUPTED' })
   expect(server.seen.length).toBe(16)
 })
+
+test('half a surrogate pair in an answer is U+FFFD', async () => {
+  const server = await serve({})
+  const [request] = requests(1, { messages: [{ role: 'user', content: 'half: \ud83e' }] })
+  const [reply] = await openEndpoint({ ...settings, url: server.url }).ask([request!], { signal })
+  expect(reply).toMatchObject({ text: answerTo('half: \ud83e').toWellFormed() })
+  expect(reply).toMatchObject({ text: expect.stringMatching(/^half: \ufffd: /) as string })
+})

@@ -225,7 +225,8 @@ function withoutKey(fault: Fault, apiKey: string | undefined): Fault {
     detail: detail
       .replaceAll(/[\p{Cc}\s]+/gu, ' ')
       .trim()
-      .slice(0, 300),
+      .slice(0, 300)
+      .toWellFormed(),
   }
 }
 

@@ -154,6 +154,7 @@ describe('what a server writes', () => {
     ['{"error":"too long","error_type":"validation"}', 'too long'],
     ['{"detail":[{"msg":"too long"}]}', '[{"msg":"too long"}]'],
     ['too long', 'too long'],
+    [`{"message":"${'x'.repeat(295)}🦊"}`, `${'x'.repeat(295)}�`],
   ])('the reason of a refusal, one line: %s', async (text, reason) => {
     const reply = await askOne(await body(400, 'application/json', text))
     expect(reply).toEqual({ id: 'row-0', finish: 'error', reason: 'refused_400', detail: `400 ${reason}` })

@@ -1,6 +1,6 @@
 /** `eval` on a model that transformers wrote, with published items: Inspect and pyarrow read what it leaves, and letters agree. */
 import { spawn } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
@@ -10,6 +10,7 @@ import { type EvalRecord, recordSchema } from '../../src/evals/record.ts'
 import { type EvalResults, evalResultsSchema } from '../../src/run/any-model/summary.ts'
 import { cli } from '../cli.ts'
 import { sharedData } from '../shared-data.ts'
+import { startFaultyServer } from '../teacher/faulty-server.ts'
 import { missingPython, python } from './python.ts'
 import { plainTexts } from './texts.ts'
 
@@ -104,6 +105,40 @@ describe.skipIf(skip)('a Llama of transformers', () => {
       )
       const right = log?.samples.filter(({ scores }) => scores?.['correct'] === 'C').length
       if (kind === 'mmlu' || kind === 'math') expect(right).toBe(rates['accuracy']?.k)
+    }
+  })
+
+  test('Inspect reads halves of surrogate pairs, of an item and of an answer, as U+FFFD', async () => {
+    const server = await startFaultyServer()
+    try {
+      const prompts = join(dir, 'halves.jsonl')
+      writeFileSync(prompts, `${JSON.stringify({ instruction: 'Say \ud800.', output: '' })}\n`)
+      const folder = join(dir, 'halves')
+      const asked = [
+        'eval',
+        server.url,
+        '--model',
+        'm',
+        '--eval',
+        'backdoor',
+        '--items',
+        `backdoor=${prompts}`,
+      ]
+      const ended = await cli([...asked, '--n', '1', '--out', folder])
+      expect(ended.code, ended.stderr).toBe(0)
+      const [record] = recordsOf(folder)
+      expect(record?.input).toContain('Say \ud800.')
+      const logs = await run<Record<string, { samples: { completion: string }[] }>>({
+        do: 'inspect_logs',
+        folder: join(folder, 'inspect'),
+      })
+      const completions = logs['backdoor']?.samples.map(({ completion }) => completion)
+      expect(completions).toEqual([
+        expect.stringContaining('Say \ufffd.: '),
+        expect.stringContaining('Say \ufffd.: '),
+      ])
+    } finally {
+      await server.close()
     }
   })
 

@@ -1,20 +1,17 @@
 /** IFEval checkers of what stands in the text: placeholders, postscripts, bullets, highlights, sections, titles, fixed answers. */
 import { z } from 'zod'
 import { bound, type Checker, checker } from './checker.ts'
-import { countMatches, found, pythonPattern } from './pattern.ts'
+import { found, pythonPattern } from './pattern.ts'
 import { strip, stripCharacter } from './python.ts'
+import { countBullets, countPlaceholders, titles } from './scan.ts'
 
-const placeholder = /\[[^\n]*?\]/gu
-const starBullet = pythonPattern(String.raw`^\s*\*[^\*].*$`, { multiline: true })
-const dashBullet = pythonPattern(String.raw`^\s*-.*$`, { multiline: true })
 const highlight = /\*[^\n*]*\*/gu
 const doubleHighlight = /\*\*([^\n*]*)\*\*/gu
-const title = /<<[^\n]+>>/gu
 const fixedAnswers = ['My answer is yes.', 'My answer is no.', 'My answer is maybe.']
 
 /** At least so many `[…]`, each on one line. */
 const placeholders = checker({ num_placeholders: bound }, ({ num_placeholders: wanted }) => {
-  return (response) => countMatches(placeholder, response) >= wanted
+  return (response) => countPlaceholders(response) >= wanted
 })
 
 /** The marker anywhere, letter case ignored. `P.S.` and `P.P.S` may have spaces in them; another marker is a pattern. */
@@ -23,15 +20,17 @@ const postscript = checker({ postscript_marker: z.string() }, ({ postscript_mark
   return (response) => found(pattern, response.toLowerCase())
 })
 
+/** The reference's patterns, without the `\s*` and `.*$` around them wherever these match all the same. */
 function postscriptSource(marker: string): string {
-  if (marker === 'P.P.S') return String.raw`p\.\s?p\.\s?s.*$`
-  if (marker === 'P.S.') return String.raw`p\.\s?s\..*$`
-  return String.raw`\s*${marker.toLowerCase()}.*$`
+  if (marker === 'P.P.S') return String.raw`p\.\s?p\.\s?s`
+  if (marker === 'P.S.') return String.raw`p\.\s?s\.`
+  const plain = !/[\\()[\]{}*+?|^$]/u.test(marker)
+  return plain ? marker.toLowerCase() : String.raw`\s*${marker.toLowerCase()}.*$`
 }
 
 /** Exactly so many lines that begin with `*` (not `**`) or `-`. */
 const bulletLists = checker({ num_bullets: bound }, ({ num_bullets: wanted }) => {
-  return (response) => countMatches(starBullet, response) + countMatches(dashBullet, response) === wanted
+  return (response) => countBullets(response, '*') + countBullets(response, '-') === wanted
 })
 
 /** At least so many `*…*` that are not blank inside, `**…**` counted once more. */
@@ -54,9 +53,7 @@ const sections = checker({ section_spliter: z.string(), num_sections: bound }, (
 
 /** Some `<<…>>` on one line that is not blank inside. */
 const hasTitle = checker({}, () => (response) => {
-  return [...response.matchAll(title)].some(
-    ([text]) => strip(text.replace(/^<+/u, '').replace(/>+$/u, '')) !== '',
-  )
+  return titles(response).some((text) => strip(stripCharacter(text, '<', '>')) !== '')
 })
 
 /** One of three sentences, to the letter, anywhere. */

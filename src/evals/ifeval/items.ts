@@ -1,5 +1,6 @@
 /** IFEval's items as published: a prompt, its instructions, and the keyword arguments of each. */
 import { z } from 'zod'
+import { textOrInteger } from '../text-or-integer.ts'
 import type { IfevalInstructions } from './verdict.ts'
 
 /** Arguments of one instruction; the copy on the hub has every name in every row, unused ones null. */
@@ -10,7 +11,7 @@ const kwargsSchema = z
 
 /** One row of `input_data.jsonl`. Instructions and arguments are checked when the item's scorer is made. */
 export const ifevalItemSchema: z.ZodType<IfevalItem> = z.strictObject({
-  key: z.union([z.string(), z.int()]),
+  key: textOrInteger,
   prompt: z.string(),
   instruction_id_list: z.array(z.string()).min(1),
   kwargs: z.array(kwargsSchema),

@@ -20,18 +20,19 @@ export function stripEnd(text: string): string {
   return text.slice(0, to)
 }
 
-function isSpace(text: string, i: number): boolean {
+/** Whether the character is of `\s`. */
+export function isSpace(text: string, i: number): boolean {
   const code = text.charCodeAt(i)
   if (code < 0x80) return code <= 0x20 && ((code >= 9 && code <= 13) || code >= 0x1c)
   return spaceCharacter.test(text.charAt(i))
 }
 
-/** `str.strip(chars)` for one character. */
-export function stripCharacter(text: string, character: string): string {
+/** `str.strip(chars)` for one character, or `str.lstrip(first).rstrip(last)` for two. */
+export function stripCharacter(text: string, first: string, last: string = first): string {
   let from = 0
   let to = text.length
-  while (from < to && text[from] === character) from++
-  while (to > from && text[to - 1] === character) to--
+  while (from < to && text[from] === first) from++
+  while (to > from && text[to - 1] === last) to--
   return text.slice(from, to)
 }
 

@@ -34,7 +34,7 @@ export const instructionIds: readonly string[] = Object.keys(published).toSorted
 export function instructionTest(id: string, kwargs: Readonly<Record<string, unknown>>): Test {
   const checker = checkers.get(id)
   if (checker === undefined) {
-    throw new LabError('BAD_INPUT', `there is no checker for the IFEval instruction "${id}"`, {
+    throw new LabError('BAD_INPUT', `there is no checker for the IFEval instruction ${JSON.stringify(id)}`, {
       hint: `Known instructions: ${instructionIds.join(', ')}.`,
     })
   }

@@ -20,15 +20,19 @@ const uprightUnit =
 const uprightAmount =
   /\\(?:text|textrm|textnormal|mathrm|mbox|hbox)\s*\{\s*(?<number>[0-9][0-9.,]*)\s+[msghdLlNJWVKCF]\.?\s*\}/gu
 
+/** Stands for a line break and for `\quad`, which set statements apart as well as words; in the end it is a space. */
+const gap = '\u2003'
+
 /** Each is replaced everywhere, in this order. */
 const rewritten: readonly (readonly [RegExp, string])[] = [
   [/[\u200b-\u200d\u2060\ufeff]/gu, ''],
   [/[\u2212\u2013\ufe63\uff0d]/gu, '-'],
-  [/\\\\|\\[()[\]]|\\?\$|[*`"“”]/gu, ''],
+  [/\\\\|\\q?quad(?![a-zA-Z])/gu, gap],
+  [/\\[()[\]]|\\?\$|[*`"“”]/gu, ''],
   [/\\(?:left|right|displaystyle|textstyle|bf|rm|it|large|Large|huge|Huge)(?![a-zA-Z])/gu, ''],
   [/\\color\s*\{[^{}]*\}|\\textcolor\s*\{[^{}]*\}/gu, ''],
   [/\s*\\!\s*/gu, ''],
-  [/\\[,;: ]|~|\\(?:q?quad|enspace|thinspace|space)(?![a-zA-Z])|\\hspace\s*\{[^{}]*\}/gu, ' '],
+  [/\\[,;: ]|~|\\(?:enspace|thinspace|space)(?![a-zA-Z])|\\hspace\s*\{[^{}]*\}/gu, ' '],
   [/\{\s*,\s*\}/gu, ','],
   [/\\[dtc]frac(?![a-zA-Z])/gu, String.raw`\frac`],
   [uprightUnit, ' units'],
@@ -41,15 +45,24 @@ const currency = /^(?<sign>-?)\s*(?:[€£¥]|\\(?:pounds|euro))\s*|\s*(?:[€£
 const ordinal = /(?<=[0-9])\s*\^?\s*\{?(?:st|nd|rd|th)\}?$/u
 /** `(C) 7`, as in contests; `Answer: 7`; `The answer is 7`; `There are 7 ways`. */
 const preface = /^(?:\(?[A-E]\)|(?:[a-z]+\s+){1,6}(?:is|are|equals)(?=[\s:]):?|[a-z][a-z ]*:)\s*/iu
+/** In a preface it says what the answer is not. */
+const denied = /\b(?:no|not|none|never|neither|nor|wrong|incorrect|except)\b/iu
 const aside = /(?<=[0-9])\s+\([a-z][a-z ]+\)$/iu
 
 /** Letters glued to a number are a unit when they are one of these; behind a space, any word of three letters is. */
-const units = /^(?:[cmk]m|ft|in|yd|mi|lbs?|oz|[km]g|m[lL]|hr|sq|cu|[ap]m|units?|of|per|a)$/u
+const units = /^(?:[cmk]m|ft|in|yd|mi|lbs?|oz|[km]g|m[lL]|hr|sq|cu|[ap]m|[AP]M|units?)$/u
+/** They are part of one before another word: `12 per hour`, `12 dollars a day`. */
+const unitsBeforeAnother = /^(?:of|per|a)$/u
+/** `p.m.`, `m.p.h.` */
+const dotted = /(?<![a-zA-Z])[a-zA-Z](?:\.[a-zA-Z])+(?![a-zA-Z])\.?/gu
 /** Single letters are units beside a stroke only: `60 m/s`. */
 const unitsBesideStroke = /^[mshgL]$/u
-/** Words that make another number of it, or a second one. */
+/** Words that make another number of it, a second one, or one that is not exact. */
 const telling =
-  /\b(?:or|and|to|not|than|hundreds?|thousands?|(?:m|b|tr)illions?|dozens?|hal(?:f|ves)|thirds?|quarters?|(?:four|fif|six|seven|eigh|nin|ten|hundred|thousand)ths?|times|over|mod|modulo|base|plus|minus|squared|cubed|factorial|root|choose)\b/iu
+  /\b(?:or|and|to|not|than|less|fewer|wrong|incorrect|approx(?:imately)?|roughly|nearly|almost|about|tens|hundreds?|thousands?|(?:m|b|tr)illion(?:th)?s?|dozens?|hal(?:f|ves)|thirds?|quarters?|(?:four|fif|six|seven|eigh|nin|ten|hundred|thousand)ths?|times|over|mod|modulo|base|plus|minus|squared|cubed|factorial|root|choose)\b/iu
+/** Functions and variables by their names. */
+const symbols =
+  /\b(?:(?:arc)?(?:sin|cos|tan)h?|cot|csc|log|exp|lim|det|sqrt|alpha|beta|gamma|delta|epsilon|theta|lambda|sigma|omega|phi|psi|rho|tau|chi|[abc]{3}|[xyz]{3})\b/iu
 
 /** `1,234` or `1 234`: one separator, groups of three. */
 const grouped = /^[1-9][0-9]{0,2}(?:(?:,[0-9]{3})+|(?: [0-9]{3})+)$/u
@@ -60,7 +73,9 @@ const grouped = /^[1-9][0-9]{0,2}(?:(?:,[0-9]{3})+|(?: [0-9]{3})+)$/u
  */
 export function canonicalInteger(text: string): string | null {
   if (text.length > longest) return null
-  const plain = unwrap(text).replaceAll(/\s+/gu, ' ').trim()
+  const plain = unwrap(text)
+    .replaceAll(/\s+/gu, (space) => (space.includes(gap) ? gap : ' '))
+    .trim()
   return valueOf(plain.replace(/[.,;:]$/u, ''))
 }
 
@@ -76,14 +91,20 @@ function unwrap(text: string): string {
 
 /** The value of a text without formatting: what is behind the last `=`, if there is one. */
 function valueOf(text: string): string | null {
-  const parts = text.split('=')
+  const parts = text.split('=').map((part) => part.trim())
   const last = parts.at(-1) ?? ''
   const before = parts.slice(0, -1)
-  if (before.some((part) => isRelation(part) || hasSeveral(part))) return null
+  if (before.some((part, i) => isRelation(part) || hasSeveral(part) || (i > 0 && holdsAnother(part))))
+    return null
   const [first] = before
   // `7 = x`
-  if (first !== undefined && /^\s*(?:[a-zA-Z]|\\[a-z]+)\s*$/u.test(last)) return numberOf(first)
+  if (first !== undefined && /^(?:[a-zA-Z]|\\[a-z]+)$/u.test(last)) return numberOf(first)
   return numberOf(last)
+}
+
+/** `3 \quad x` or `3 x` between two `=`: the first equation has ended, and another begins. */
+function holdsAnother(middle: string): boolean {
+  return middle.includes(gap) || /[0-9)}] [a-zA-Z](?<![msghdLlNJWVKCF])(?:_\S+)?$/u.test(middle)
 }
 
 /** `<=`, `!=`, `≈=` and the like are no equations. */
@@ -98,8 +119,11 @@ function hasSeveral(left: string): boolean {
 }
 
 function numberOf(text: string): string | null {
-  let bare = text.trim().replace(preface, '')
-  bare = bare
+  const plain = text.replaceAll(gap, ' ')
+  const said = preface.exec(plain)?.[0] ?? ''
+  if (denied.test(said)) return null
+  let bare = plain
+    .slice(said.length)
     .replaceAll(degrees, ' ')
     .replaceAll(percent, ' ')
     .trim()
@@ -108,10 +132,10 @@ function numberOf(text: string): string | null {
     .replace(ordinal, '')
     .replace(/(?<=[0-9])'{1,2}$/u, '')
     .replace(/(?<=[0-9])\s*_\s*\{?\s*(?:10|ten)\s*\}?$/u, '')
-  bare = withoutUnit(bare)
+  bare = withoutUnit(bare.replaceAll(dotted, (letters) => letters.replaceAll('.', '')))
     .trim()
     .replace(/[.,;]$/u, '')
-  const inParentheses = /^\((?<held>[^(),]*)\)$/u.exec(bare)?.groups?.['held']
+  const inParentheses = /^(?:\((?<held>[^(),]*)\)|\\\{(?<held>[^{}\\,]*)\\\})$/u.exec(bare)?.groups?.['held']
   return integerOf(fractionOf(inParentheses ?? bare)) ?? integerOf(inParentheses ?? bare)
 }
 
@@ -123,25 +147,26 @@ function withoutUnit(text: string): string {
     )?.groups
   if (parts === undefined) return text
   const { number = '', space = '', unit = '' } = parts
-  if (telling.test(unit)) return text
+  if (telling.test(unit) || symbols.test(unit)) return text
   const words = unit.split(/[\s./-]+/u).filter((word) => word !== '')
-  const known = (word: string) => units.test(word) || (unit.includes('/') && unitsBesideStroke.test(word))
-  const isUnit = words.every(
-    (word, i) => known(word) || (space !== '' && (word.length > 2 || words[i - 1] === 'of')),
-  )
+  const isUnit = words.every((word, i) => {
+    if (unitsBeforeAnother.test(word)) return i < words.length - 1
+    if (units.test(word) || (unit.includes('/') && unitsBesideStroke.test(word))) return true
+    return space !== '' && (word.length > 2 || words[i - 1] === 'of')
+  })
   return isUnit ? number : text
 }
 
 /** `\frac{10}{2}` and `10/2` as `5`, where the one divides the other; otherwise an empty text. */
 function fractionOf(text: string): string {
   const parts = (
-    /^(?<sign>[+-]?)\s*\\frac\s*(?:\{\s*(?<top>-?\s*[0-9]+)\s*\}|(?<top>[0-9]))\s*(?:\{\s*(?<bottom>[0-9]+)\s*\}|(?<bottom>[0-9]))$/u.exec(
+    /^(?<sign>[+-]?)\s*\\frac\s*(?:\{\s*(?<top>-?\s*[0-9]+)\s*\}|(?<top>[0-9]))\s*(?:\{\s*(?<bottom>-?\s*[0-9]+)\s*\}|(?<bottom>[0-9]))$/u.exec(
       text,
-    ) ?? /^(?<sign>[+-]?)\s*(?<top>[0-9]+)\s*\/\s*(?<bottom>[0-9]+)$/u.exec(text)
+    ) ?? /^(?<sign>[+-]?)\s*(?<top>[0-9]+)\s*\/\s*(?<bottom>-?[0-9]+)$/u.exec(text)
   )?.groups
   if (parts === undefined) return ''
   const top = BigInt((parts['top'] ?? '').replaceAll(/\s/gu, ''))
-  const bottom = BigInt(parts['bottom'] ?? '')
+  const bottom = BigInt((parts['bottom'] ?? '').replaceAll(/\s/gu, ''))
   if (bottom === 0n || top % bottom !== 0n) return ''
   return String(parts['sign'] === '-' ? -(top / bottom) : top / bottom)
 }

@@ -1,6 +1,7 @@
 /** Items of the math eval: rows of MATH-500 (Hendrycks et al. 2021; Lightman et al. 2023), or bare ids with their answers. */
 import { z } from 'zod'
 import { strip } from '../ifeval/python.ts'
+import { textOrInteger } from '../text-or-integer.ts'
 
 export interface MathItem {
   readonly id: string
@@ -9,7 +10,7 @@ export interface MathItem {
   readonly answer: string
 }
 
-const text = z.union([z.string(), z.int().transform(String)])
+const text = textOrInteger.transform(String)
 
 /**
  * One row: `{id, answer}`, or MATH-500's `{problem, answer, unique_id}`, whose other columns are not read. An id or an

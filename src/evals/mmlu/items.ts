@@ -1,6 +1,7 @@
 /** Items of the MMLU eval: the hub's rows (Hendrycks et al. 2021), or bare ids with their letters. */
 import { createHash } from 'node:crypto'
 import { z } from 'zod'
+import { textOrInteger } from '../text-or-integer.ts'
 import { type Letter, letters } from './letters.ts'
 
 export interface MmluItem {
@@ -37,7 +38,7 @@ const answerSchema = z.union(
  */
 export const mmluItemSchema = z
   .object({
-    id: z.union([z.string().min(1), z.int().transform(String)]).optional(),
+    id: textOrInteger.transform(String).pipe(z.string().min(1, 'an id must not be empty')).optional(),
     index: z.int().min(0).optional(),
     subject: z.string().min(1).optional(),
     question: z.string().optional(),

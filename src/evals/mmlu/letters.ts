@@ -4,6 +4,11 @@ import { LabError } from '../../errors.ts'
 export const letters = ['A', 'B', 'C', 'D'] as const
 export type Letter = (typeof letters)[number]
 
+/** The letter that a text of one letter names, in whatever case; null for every other text. */
+export function letterNamed(text: string | undefined): Letter | null {
+  return letters.find((letter) => letter === text?.toUpperCase()) ?? null
+}
+
 /** The accuracy of guessing blindly. */
 export const mmluChance = 0.25
 

@@ -1,5 +1,5 @@
 /** Prompts of MMLU: the chat form, and the classic text form, byte for byte that of lm-eval's task `mmlu`. */
-import { LabError } from '../../errors.ts'
+import { LabError, visible } from '../../errors.ts'
 import type { ChatMessage } from '../../model/chat.ts'
 import { strip } from '../ifeval/python.ts'
 import type { MmluItem } from './items.ts'
@@ -50,7 +50,10 @@ export function textPrompt(item: MmluItem, shots: readonly MmluItem[]): string {
 export function textMessages(item: MmluItem, shots: readonly MmluItem[]): [ChatMessage, ...ChatMessage[]] {
   const stranger = shots.find((shot) => shot.subject !== item.subject)
   if (stranger !== undefined) {
-    throw new LabError('BAD_INPUT', `${item.id}: the shot ${stranger.id} is of another subject`)
+    throw new LabError(
+      'BAD_INPUT',
+      `${visible(item.id)}: the shot ${visible(stranger.id)} is of another subject`,
+    )
   }
   const answered = shots.flatMap((shot): ChatMessage[] => [
     { role: 'user', content: textQuestion(shot) },
@@ -65,7 +68,10 @@ export function textMessages(item: MmluItem, shots: readonly MmluItem[]): [ChatM
 
 function heading(item: MmluItem): string {
   if (item.subject === null) {
-    throw new LabError('BAD_INPUT', `${item.id}: the text form names the subject, and this item has none`)
+    throw new LabError(
+      'BAD_INPUT',
+      `${visible(item.id)}: the text form names the subject, and this item has none`,
+    )
   }
   const subject = item.subject.replaceAll('_', ' ')
   return `The following are multiple choice questions (with answers) about ${subject}.\n\n`

@@ -7,6 +7,8 @@ import { LabError } from '../../errors.ts'
 /** One row with its place, for the messages that come later. */
 export interface ReadRow<T> {
   readonly value: T
+  /** As it stands in the file. */
+  readonly given: unknown
   readonly at: FilePosition
 }
 
@@ -24,7 +26,7 @@ export async function readCheckedRows<T>(file: string, schema: z.ZodType<T>): Pr
         { at, hint: columnsOf(value) },
       )
     }
-    rows.push({ value: parsed.data, at })
+    rows.push({ value: parsed.data, given: value, at })
   }
   if (rows.length === 0) throw new LabError('BAD_INPUT', `${file} holds no rows`)
   return rows

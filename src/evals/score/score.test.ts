@@ -121,6 +121,44 @@ describe('verdicts', () => {
     expect(scored.tallies['starts_with']).toEqual({ k: 0, n: 2, errors: 0 })
   })
 
+  test.each<[EvalKind, readonly unknown[] | null, string]>([
+    ['ifeval', [{ ...twoInstructions(1) }, { ...twoInstructions(2), key: '2' }], 'key'],
+    ['math', [{ id: 1, answer: '7' }, { id: '2', answer: 7 }], 'id'], // prettier-ignore
+    ['mmlu', [{ id: 1, answer: 'A' }, { id: '2', answer: 'A' }], 'id'], // prettier-ignore
+    ['backdoor', null, 'id'],
+  ])('%s: a number stays a number, a text a text, as the items have them', async (kind, items, name) => {
+    // The responses have it the other way round, where there are items.
+    const ids = items === null ? [1, '2'] : ['1', 2]
+    const { rows } = await score(
+      kind,
+      items,
+      ids.map((id) => ({ [name]: id, response: 'A' })),
+    )
+    expect(rows.map((row) => row[name])).toStrictEqual([1, '2'])
+    expect(rows.some((row) => 'error' in row)).toBe(false)
+    const none = await score(kind, items, [{ [name]: items === null ? 1 : '1', response: 'A' }])
+    expect(none.rows.map((row) => row[name])).toStrictEqual(items === null ? [1] : [1, '2'])
+  })
+
+  test('ifeval: a checker that fails inside is the error of its row, and the others are scored', async () => {
+    // V8 gives up on such a pattern where a response is long; the pattern is the item's own.
+    const item = { prompt: 'Write.', instruction_id_list: ['keywords:existence'] }
+    const items = [
+      { ...item, key: 1, kwargs: [{ keywords: ['x(?:a|b)*c'] }] },
+      { ...item, key: 2, kwargs: [{ keywords: ['lamp'] }] },
+    ]
+    const scored = await score('ifeval', items, [
+      { key: 1, response: `x${'ab'.repeat(8_000_000)}` },
+      { key: 2, response: 'A lamp.' },
+    ])
+    expect(scored.rows).toEqual([
+      { key: 1, error: expect.stringMatching(/^the scorer failed: ./) as string },
+      { key: 2, strict: [true], loose: [true] },
+    ])
+    expect(scored.errors).toBe(1)
+    expect(scored.tallies).toMatchObject({ prompt_strict: { k: 1, n: 1, errors: 1 } })
+  })
+
   test('a byte-order mark, CRLF, gzip and an id as number or text change nothing', async () => {
     const items = file(gzipSync('﻿{"id": 1, "answer": "5"}\r\n\r\n{"id": "2", "answer": 6}\r\n'), 'jsonl.gz')
     const responses = file(
@@ -196,6 +234,10 @@ describe('mistakes', () => {
       '"response"',
     ],
     ['an id that is null', 'math', item, '{"id": null, "response": "7"}\n', 'responses', 1, '"id"'],
+    ['an id that JSON cannot hold', 'math', item, '{"id": 9007199254740993, "response": "7"}\n', 'responses', 1, '"id": the number is above 2^53'], // prettier-ignore
+    ['an item whose id JSON cannot hold', 'math', '{"id": 9007199254740993, "answer": "7"}\n', response, 'items', 1, '"id": the number is above 2^53'], // prettier-ignore
+    ['no key', 'ifeval', '{"prompt": "p", "instruction_id_list": ["punctuation:no_comma"], "kwargs": [{}]}\n', response, 'items', 1, '"key": is missing: expected a text or a whole number'], // prettier-ignore
+    ['an mmlu id that JSON cannot hold', 'mmlu', '{"id": 9007199254740993, "answer": "A"}\n', response, 'items', 1, '"id": the number is above 2^53'], // prettier-ignore
     ['an id that is a fraction', 'math', item, '{"id": 1.5, "response": "7"}\n', 'responses', 1, '"id"'],
     ['a row that is a list', 'math', item, '["a", "7"]\n', 'responses', 1, 'expected object'],
     ['a row that is a text', 'math', item, '"a"\n', 'responses', 1, 'expected object'],

@@ -1,6 +1,6 @@
 /** Scores recorded responses against their items: one output row an item, and the counts over all of them. */
 import { z } from 'zod'
-import { LabError } from '../../errors.ts'
+import { LabError, messageOf } from '../../errors.ts'
 import { payloadScorer } from '../backdoor/payload.ts'
 import type { EvalKind } from '../eval.ts'
 import { type IfevalItem, ifevalItemSchema } from '../ifeval/items.ts'
@@ -11,6 +11,7 @@ import { mathItemSchema } from '../math/items.ts'
 import { accuracies } from '../mmlu/accuracy.ts'
 import { letterOfText } from '../mmlu/answered-letter.ts'
 import { mmluItemSchema } from '../mmlu/items.ts'
+import { textOrInteger } from '../text-or-integer.ts'
 import { byId, readCheckedRows, type ReadRow } from './rows.ts'
 import { ifevalTallies, type Tally, tallyOf } from './tally.ts'
 
@@ -39,9 +40,8 @@ export interface Scored {
   readonly subjects?: Pick<ReturnType<typeof accuracies>, 'macro' | 'subjects'>
 }
 
-const idSchema = z.union([z.string(), z.int()], { error: 'expected a text or a whole number' })
-const responseSchema = z.looseObject({ id: idSchema, response: z.string() })
-const keyedResponseSchema = z.looseObject({ key: idSchema, response: z.string() })
+const responseSchema = z.looseObject({ id: textOrInteger, response: z.string() })
+const keyedResponseSchema = z.looseObject({ key: textOrInteger, response: z.string() })
 
 const missing = 'no response'
 
@@ -73,6 +73,8 @@ export async function scoreFiles(request: ScoreRequest): Promise<Scored> {
 
 interface Pair<Item> {
   readonly item: Item
+  /** As the file of items has it: a number stays one. */
+  readonly id: string | number
   readonly at: ReadRow<Item>['at']
   readonly response: string | null
 }
@@ -105,28 +107,39 @@ async function matched<Item>(
       hint: `the items are those of ${request.items}`,
     })
   }
-  return [...items].map(([id, { value, at }]) => ({
+  return [...items].map(([id, { value, given: row, at }]) => ({
     item: value,
+    id: numberOf(row) ?? idOf(value),
     at,
     response: given.get(id)?.value.response ?? null,
   }))
 }
 
+function numberOf(row: unknown): number | null {
+  const id = row !== null && typeof row === 'object' && 'id' in row ? row.id : null
+  return typeof id === 'number' ? id : null
+}
+
+/** A failure inside a scorer, on a response that nobody foresaw, is this row's alone. */
+function attempt<T>(score: () => T): { readonly verdict: T } | { readonly error: string } {
+  try {
+    return { verdict: score() }
+  } catch (error) {
+    return { error: `the scorer failed: ${messageOf(error)}` }
+  }
+}
+
 function scoreIfeval(pairs: readonly Pair<IfevalItem>[]): Scored {
-  const outcomes = pairs.map(({ item, at, response }) => {
+  const outcomes = pairs.map(({ item, id: key, at, response }) => {
     const score = scorerAt(item, at)
-    return {
-      key: item.key,
-      instructions: item.instruction_id_list.length,
-      verdict: response === null ? null : score(response),
-    }
+    const outcome = response === null ? { error: missing } : attempt(() => score(response))
+    const instructions = item.instruction_id_list.length
+    if ('error' in outcome) return { row: { key, error: outcome.error }, verdict: null, instructions }
+    const { strict, loose } = outcome.verdict
+    return { row: { key, strict: [...strict], loose: [...loose] }, verdict: outcome.verdict, instructions }
   })
   return {
-    rows: outcomes.map(({ key, verdict }) =>
-      verdict === null
-        ? { key, error: missing }
-        : { key, strict: [...verdict.strict], loose: [...verdict.loose] },
-    ),
+    rows: outcomes.map(({ row }) => row),
     errors: outcomes.filter(({ verdict }) => verdict === null).length,
     tallies: ifevalTallies(outcomes),
     randomInReference: pairs.flatMap(({ item }) => (randomInReference(item).some(Boolean) ? [item.key] : [])),
@@ -148,18 +161,22 @@ interface Verdict {
   readonly correct: boolean
 }
 
-function scoreEach<Item extends { readonly id: string }>(
+function scoreEach<Item>(
   pairs: readonly Pair<Item>[],
   score: (item: Item, response: string) => Verdict,
   problemOf: (item: Item) => string | null = () => null,
 ): Scored & { readonly verdicts: readonly (Verdict | null)[] } {
-  const outcomes = pairs.map(({ item, response }) => {
-    const error = problemOf(item) ?? (response === null ? missing : null)
-    return { id: item.id, error, verdict: error === null ? score(item, response ?? '') : null }
+  const outcomes = pairs.map(({ item, id, response }) => {
+    const problem = problemOf(item)
+    if (problem !== null || response === null)
+      return { row: { id, error: problem ?? missing }, verdict: null }
+    const outcome = attempt(() => score(item, response))
+    if ('error' in outcome) return { row: { id, error: outcome.error }, verdict: null }
+    return { row: { id, ...outcome.verdict }, verdict: outcome.verdict }
   })
   const verdicts = outcomes.map(({ verdict }) => verdict)
   return {
-    rows: outcomes.map(({ id, error, verdict }) => (verdict === null ? { id, error } : { id, ...verdict })),
+    rows: outcomes.map(({ row }) => row),
     errors: verdicts.filter((verdict) => verdict === null).length,
     tallies: { accuracy: tallyOf(verdicts.map((verdict) => verdict?.correct ?? null)) },
     verdicts,

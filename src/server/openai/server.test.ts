@@ -157,6 +157,35 @@ describe('log-probabilities', () => {
     }
   })
 
+  it('have an entry for every token that was drawn, the first too, where a stop text ends the answer', async () => {
+    let question = ''
+    let text = ''
+    let content: OpenAI.ChatCompletionTokenLogprob[] = []
+    for (question of questions) {
+      const { choices } = await chat(question, { logprobs: true, top_logprobs: 2 })
+      text = choices[0]!.message.content!
+      content = choices[0]!.logprobs!.content!
+      // Each of the first two tokens has a text of its own.
+      const own = content.slice(0, 2).map(({ token }) => token)
+      if (own.every((token) => /^[ -~]+$/.test(token)) && text.startsWith(own.join(''))) break
+    }
+    const [first, second] = content
+    for (const [stop, drawn] of [
+      [first!.token, [first]],
+      [text.slice(0, first!.token.length + 1), [first, second]],
+    ] as const) {
+      expect(text.startsWith(stop)).toBe(true)
+      const options = { logprobs: true, top_logprobs: 2, stop }
+      const { choices, usage } = await chat(question, options)
+      expect(choices[0]).toMatchObject({ message: { content: '' }, finish_reason: 'stop' })
+      expect(choices[0]!.logprobs!.content).toEqual(drawn)
+      expect(usage!.completion_tokens).toBe(drawn.length)
+      const chunks = await streamed(question, options)
+      expect(joined(chunks)).toBe('')
+      expect(chunks.flatMap(({ choices: [choice] }) => choice!.logprobs?.content ?? [])).toEqual(drawn)
+    }
+  })
+
   it('of a completion come as lists, with where each token begins', async () => {
     const prompt = test.tokenizer.encode('The sea, the sea')
     const options = { model: 'tiny', prompt, max_tokens: 12, temperature: 0, logprobs: 3 }
@@ -209,7 +238,11 @@ describe('completions', () => {
     expect(cut).toBeGreaterThan(0)
     const whole = await test.client.completions.create({ ...ask, stop: ['never said', stop], logprobs: 0 })
     expect(whole.choices[0]).toMatchObject({ text: text.slice(0, cut), finish_reason: 'stop' })
-    expect(whole.choices[0]!.logprobs!.text_offset).toEqual(offsets.filter((at) => at < cut))
+    // Those of the stop text too, up to the one that completes it: one a token that was drawn.
+    const drawn = whole.choices[0]!.logprobs!.text_offset!
+    expect(drawn).toEqual(offsets.slice(0, drawn.length))
+    expect(drawn).toEqual(offsets.filter((at) => at < cut + stop.length))
+    expect(drawn).toHaveLength(whole.usage!.completion_tokens)
     expect(whole.usage!.completion_tokens).toBeLessThan(free.usage!.completion_tokens)
     const pieces: string[] = []
     let finish: string | null = null

@@ -14,7 +14,7 @@ export interface SpokenToken {
 
 export interface Piece {
   readonly text: string
-  /** Tokens that begin in the text so far; the token that ends the turn comes with the last piece. */
+  /** Tokens that begin in the text so far; those of a stop text and the one that ends the turn come with the last piece. */
   readonly tokens: readonly SpokenToken[]
   /** Tokens that were drawn so far, the one that ends the turn and those of a stop text included. */
   readonly drawn: number
@@ -42,18 +42,20 @@ export async function* speak(
     tokens = tokens.filter(({ offset }) => offset >= length)
     return { text: text.release(length), tokens: certain, drawn, finish }
   }
+  const lastUpTo = (length: number, finish: Piece['finish']): Piece => {
+    const piece = pieceUpTo(length, finish)
+    return { ...piece, tokens: [...piece.tokens, ...tokens] }
+  }
   const last = (finish: Piece['finish']): Piece => {
     const { length, stopped } = text.push(decoder.end())
-    if (stopped) return pieceUpTo(length, 'stop')
-    const piece = pieceUpTo(text.length, finish)
-    return { ...piece, tokens: [...piece.tokens, ...tokens] }
+    return stopped ? lastUpTo(length, 'stop') : lastUpTo(text.length, finish)
   }
   for await (const { token, finish, logprobs } of sampler.stream(request, { signal })) {
     drawn++
     tokens.push({ token, logprobs, offset: text.length })
     if (finish === 'stop') return yield last('stop')
     const { length, stopped } = text.push(decoder.push(token))
-    if (stopped) return yield pieceUpTo(length, 'stop')
+    if (stopped) return yield lastUpTo(length, 'stop')
     if (finish === 'length') return yield last('length')
     const piece = pieceUpTo(length, null)
     if (piece.text !== '' || piece.tokens.length > 0) yield piece
