@@ -55,7 +55,8 @@ export function createReach(
       const now = performance.now()
       const awayMs = now - since
       const { unreached } = fault
-      if (!answered && unreached !== undefined && awayMs >= firstMs) throw noServer(url, unreached, names)
+      const tried = missed > 1 && awayMs >= firstMs
+      if (!answered && unreached !== undefined && tried) throw noServer(url, unreached, names)
       if (missed >= goneAttempts && awayMs >= goneMs) throw gone(url, fault.reason)
       if (unreached === undefined || now - toldAt < tellEveryMs) return
       toldAt = now
