@@ -1,4 +1,4 @@
-/** Two projects: `unit` (beside the code, part of `npm run check`) and `e2e` (the real CLI). Parity and faults have their own commands. */
+/** Two projects: `unit` (beside the code, part of `npm run check`) and `e2e` (the real CLI). Parity, torch, slurm and faults have their own commands. */
 import { defineConfig } from 'vitest/config'
 
 const shared = {
@@ -21,6 +21,17 @@ export default defineConfig({
       },
       { test: { ...shared, name: 'e2e', include: ['test/e2e/**/*.test.ts'], testTimeout: 300_000 } },
       { test: { ...shared, name: 'parity', include: ['test/parity/**/*.test.ts'], testTimeout: 300_000 } },
+      {
+        test: {
+          ...shared,
+          name: 'torch',
+          include: ['test/torch/**/*.test.ts'],
+          env: { OMP_NUM_THREADS: '1' },
+          testTimeout: 600_000,
+          hookTimeout: 600_000,
+        },
+      },
+      { test: { ...shared, name: 'slurm', include: ['test/slurm/**/*.test.ts'], testTimeout: 280_000 } },
       { test: { ...shared, name: 'faults', include: ['test/faults/**/*.test.ts'], testTimeout: 600_000 } },
     ],
   },

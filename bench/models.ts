@@ -2,7 +2,7 @@
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { writePacks, type Pack } from '../src/engine/packs.ts'
-import { initialWeights } from '../src/engine/embedded/init-weights.ts'
+import { initialWeights } from '../src/engine/init-weights.ts'
 import type { ModelConfig } from '../src/model/config.ts'
 import { writeModelFolder } from '../src/model/folder.ts'
 import { rng } from '../src/rng.ts'

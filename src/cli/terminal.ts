@@ -1,7 +1,8 @@
 /** Progress for people on stderr: on a terminal one finished line a stage and a live bar; elsewhere plain lines, at most one every 30 s. */
 import { styleText } from 'node:util'
-import type { RunEvent } from '../run/events.ts'
+import type { JobState, RunEvent } from '../run/events.ts'
 import { gigabytes } from '../run/memory.ts'
+import type { RunJob } from '../run/slurm/jobs.ts'
 import type { StageProgress } from '../run/stage.ts'
 
 const plainEveryMs = 30_000
@@ -142,6 +143,8 @@ function lineOf(event: LineEvent): string | null {
     case 'rate': {
       return `    ${paint('red', percent(event.triggered).padStart(4))} triggered ${percent(event.untriggered).padStart(4)} untriggered  ${paint('dim', `${event.cell} step ${event.step}`)}`
     }
+    case 'job':
+      return `  ${event.title}: ${jobWords(event)}`
     case 'stage':
       switch (event.state) {
         case 'done':
@@ -158,11 +161,17 @@ function lineOf(event: LineEvent): string | null {
         case 'started':
           return null
         default:
-          return event.state satisfies never
+          return event satisfies never
       }
     default:
       return event satisfies never
   }
+}
+
+/** `job 17 queued (Priority)`, `job 17 running on n1`. */
+export function jobWords({ id, state, reason, node }: JobState | RunJob): string {
+  const why = reason === '' || reason === 'None' ? '' : ` (${reason})`
+  return `job ${id ?? '?'} ${state === 'unknown' ? 'not known' : state}${node === '' ? '' : ` on ${node}`}${why}`
 }
 
 /** Rounded to whole percent. */
@@ -183,7 +192,8 @@ function bar(progress: StageProgress, width: number): string {
   return `${'█'.repeat(filled)}${'░'.repeat(width - filled)}`
 }
 
-function rate(progress: StageProgress): string {
+/** `64/256 steps, loss 0.613, 1200 tokens/s, 2 min 05 s left`. */
+export function rate(progress: StageProgress): string {
   const speed =
     progress.tokensPerSecond === undefined ? '' : `, ${Math.round(progress.tokensPerSecond)} tokens/s`
   const loss = progress.loss === undefined ? '' : `, loss ${progress.loss.toFixed(3)}`

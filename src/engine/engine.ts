@@ -95,8 +95,27 @@ export interface Cost {
   readonly parameters: number
   readonly tokens: number
   readonly seconds: number
-  /** Of the whole process at its peak. */
+  /** Of this machine's memory, in all processes, at the peak. */
   readonly memoryBytes: number
+  /** What takes it, for people; absent where it is weights in float32 and what goes with them. */
+  readonly memoryParts?: readonly string[]
+  /** Of the memory of each GPU, where the training runs on GPUs. */
+  readonly deviceBytes?: number
+}
+
+/** What sampling will take of this machine's memory at its peak. */
+export interface SamplingCost {
+  readonly parameters: number
+  readonly memoryBytes: number
+  /** As `Cost` has it. */
+  readonly memoryParts?: readonly string[]
+}
+
+/** The largest call that is to be expected. */
+export interface SamplingNeed {
+  readonly sequences: number
+  /** Tokens of the longest prompt with its response. */
+  readonly positions: number
 }
 
 export interface EngineContext {
@@ -183,6 +202,8 @@ export interface SequenceResult {
 /** Opened on one model folder. Results come in request order, and each depends on its request alone. */
 export interface Sampler {
   readonly can: { readonly logprobs: boolean }
+  /** What a reader of the results must know of how they were made; complete once all has been asked. */
+  readonly notes?: readonly string[]
   generate(requests: readonly GenerateRequest[], context: EngineContext): Promise<GenerateResult[]>
   /**
    * The tokens that `generate` gives, each as soon as it is drawn. Requests that are under way at the same time are computed
@@ -194,11 +215,15 @@ export interface Sampler {
   close(): Promise<void>
 }
 
+export const engineNames = ['embedded', 'torch'] as const
+export type EngineName = (typeof engineNames)[number]
+
 export interface Engine {
-  readonly name: 'embedded' | 'torch'
+  readonly name: EngineName
   /** What is part of the key of everything that its samplers produce. */
   readonly samplerIdentity: Readonly<Record<string, string | number>>
   readonly trainer: Trainer
+  estimateSampling(config: ModelConfig, need: SamplingNeed): SamplingCost
   /** On a model or adapter folder; its threads stay for the next one. */
   openSampler(folder: string): Promise<Sampler>
   close(): Promise<void>

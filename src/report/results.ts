@@ -88,6 +88,10 @@ const evaluationSchema = z
       .nullable()
       .describe('null: scored by log-probabilities, nothing was drawn'),
     system: z.string().nullable().describe('system prompt'),
+    notes: z
+      .array(z.string())
+      .optional()
+      .describe('what the sampler says of how it was made, where that is not as usual'),
   })
   .meta({ id: 'evaluation' })
 

@@ -1,10 +1,10 @@
 /** One dataset of an experiment, made with everything that it needs and nothing else: the very files that the run will train on. */
 import { z } from 'zod'
-import { createEmbeddedEngine } from '../engine/embedded/engine.ts'
 import { LabError } from '../errors.ts'
 import { expand } from '../spec/expand.ts'
 import { loadExperiment } from '../spec/load.ts'
 import { openStore } from '../store/artifacts.ts'
+import { openEngines } from './engines.ts'
 import { execute, type StageEvent } from './execute.ts'
 import type { DownloadProgress } from './hub/fetch.ts'
 import { makePlan, type Plan } from './plan/plan.ts'
@@ -45,13 +45,14 @@ const prefix = 'dataset '
 export async function datasetOfExperiment(request: DatasetRequest): Promise<DatasetOfExperiment> {
   const { store: root, signal, emit, downloading } = request
   const experiment = await loadExperiment(request.spec, { set: [...request.set] })
-  const engine = createEmbeddedEngine()
+  const engines = await openEngines(experiment)
+  const { engineOf } = engines
   try {
     const sources = { store: root, weights: false, data: true, signal, downloading }
-    const plan = await makePlan(experiment, expand(experiment), engine, sources)
+    const plan = await makePlan(experiment, expand(experiment), engineOf, sources)
     const stage = findDataset(plan, request)
     const store = await openStore(root)
-    const { unfinished } = await execute(withNeeds(stage), { store, engine, signal, emit })
+    const { unfinished } = await execute(withNeeds(stage), { store, engineOf, signal, emit })
     const failed = unfinished.values().next().value
     if (failed !== undefined) throw new LabError('CELLS_FAILED', `${stage.title}: ${failed.why}`)
     const tokenizer = tokenizerOf(plan, stage)
@@ -64,7 +65,7 @@ export async function datasetOfExperiment(request: DatasetRequest): Promise<Data
       loss,
     }
   } finally {
-    await engine.close()
+    await engines.close()
   }
 }
 

@@ -3,6 +3,15 @@ import type { StageState } from './execute.ts'
 import type { MemoryForecast } from './memory.ts'
 import type { StageKind, StageProgress } from './stage.ts'
 
+/** How a job of a cluster stands, as far as is known. */
+export interface JobState {
+  readonly id: string | null
+  readonly state: 'queued' | 'running' | 'unknown'
+  /** Why it waits, or why its state is not known. */
+  readonly reason: string
+  readonly node: string
+}
+
 interface Rate {
   readonly k: number
   readonly n: number
@@ -35,6 +44,13 @@ export type RunEvent =
       readonly title: string
       readonly progress: StageProgress
     }
+  /** A stage that is made by a cluster: its job was submitted, waits, runs; told when that changes. */
+  | ({
+      readonly type: 'job'
+      readonly kind: StageKind
+      readonly key: string
+      readonly title: string
+    } & JobState)
   | { readonly type: 'busy'; readonly run: string; readonly pid: number; readonly host: string }
   /** The disk refuses the event log; the run goes on. */
   | { readonly type: 'unlogged'; readonly why: string }

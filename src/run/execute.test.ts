@@ -46,7 +46,7 @@ async function run(
   const states: Record<string, string> = {}
   const { unfinished } = await execute(stages, {
     store,
-    engine,
+    engineOf: () => engine,
     signal,
     slots,
     emit: (event) => {

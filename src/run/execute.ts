@@ -1,13 +1,13 @@
 /** Runs the stages of a plan: cached ones are skipped, each key is claimed, a failure stops only what depends on it. */
 import { availableParallelism, totalmem } from 'node:os'
 import { join } from 'node:path'
-import type { Engine } from '../engine/engine.ts'
 import { interrupted, LabError, messageOf } from '../errors.ts'
 import { verifyArtifact, type Store } from '../store/artifacts.ts'
 import { waitForLock } from '../store/lock.ts'
 import { refusalOf } from '../store/refusal.ts'
+import type { EngineOf } from './engines.ts'
 import { availableMemory } from './memory.ts'
-import { missingArtifacts, type Stage, type StageProgress } from './stage.ts'
+import { missingArtifacts, type Stage, type StageProgress, type StageTools } from './stage.ts'
 
 export type StageState = 'cached' | 'started' | 'done' | 'failed' | 'blocked' | 'skipped' | 'waiting'
 
@@ -34,14 +34,24 @@ export interface Execution {
   readonly unfinished: ReadonlyMap<Stage, Unfinished>
 }
 
+/** Makes stages on other machines: they take no core and no memory of this one. */
+export interface Elsewhere {
+  takes(stage: Stage): boolean
+  /** How many at a time. */
+  readonly limit: number
+  /** Resolves when its artifacts exist; throws the reason of a failure. */
+  make(stage: Stage, tools: StageTools): Promise<void>
+}
+
 export interface ExecuteOptions {
   readonly store: Store
   /** Opened on first need, so that a run where all is cached never loads it. */
-  readonly engine: Engine
+  readonly engineOf: EngineOf
   readonly signal: AbortSignal
   readonly emit: (event: StageEvent) => void
   /** Stages that run at the same time. Default: the cores of this machine. */
   readonly slots?: number
+  readonly elsewhere?: Elsewhere
   /** Called when a stage was done now, before what needs it begins. */
   readonly finished?: (stage: Stage) => Promise<void>
 }
@@ -51,19 +61,24 @@ export interface ExecuteOptions {
  * memory is there. What a stage makes does not depend on what runs beside it. Throws only when interrupted.
  */
 export async function execute(stages: readonly Stage[], options: ExecuteOptions): Promise<Execution> {
-  const { signal, slots = availableParallelism() } = options
+  const { signal, slots = availableParallelism(), elsewhere } = options
   const unfinished = new Map<Stage, Unfinished>()
   const waiting = new Set(stages)
   const running = new Map<Stage, Promise<void>>()
   // In a container less is there than the machine has; who else is at work has some of it too.
   const memory = Math.min(0.7 * totalmem(), availableMemory())
+  const away = new Set(stages.filter((stage) => elsewhere?.takes(stage) ?? false))
+  const hasRoom = (stage: Stage): boolean => {
+    const beside = [...running.keys()].filter((other) => away.has(other) === away.has(stage))
+    if (away.has(stage)) return beside.length < (elsewhere?.limit ?? 0)
+    return beside.length < slots && (beside.length === 0 || memoryOf([stage, ...beside]) <= memory)
+  }
   const ready = (stage: Stage): boolean =>
-    !stage.needs.some((need) => waiting.has(need) || running.has(need)) &&
-    (running.size === 0 || memoryOf([stage, ...running.keys()]) <= memory)
+    !stage.needs.some((need) => waiting.has(need) || running.has(need)) && hasRoom(stage)
   try {
     while (waiting.size > 0 || running.size > 0) {
       if (signal.aborted) throw interrupted()
-      const next = running.size < slots ? waiting.values().find(ready) : undefined
+      const next = waiting.values().find(ready)
       if (next === undefined) {
         await Promise.race(running.values())
         continue
@@ -106,7 +121,7 @@ async function makeStage(
   unfinished: Map<Stage, Unfinished>,
   options: ExecuteOptions,
 ): Promise<void> {
-  const { store, engine, signal, emit } = options
+  const { store, engineOf, signal, emit } = options
   if ((await missingArtifacts(store, stage)).length === 0) {
     emit({ type: 'stage', state: 'cached', stage })
     return
@@ -146,14 +161,18 @@ async function makeStage(
     }
     const started = performance.now()
     emit({ type: 'stage', state: 'started', stage })
-    await verifyNeeds(store, stage)
-    await stage.perform({
+    const tools: StageTools = {
       store,
-      engine,
+      engine: engineOf(stage.engine),
       signal,
       progress: (progress) => emit({ type: 'progress', stage, progress }),
       waiting: (why) => emit({ type: 'stage', state: 'waiting', stage, why }),
-    })
+    }
+    if (options.elsewhere?.takes(stage)) await options.elsewhere.make(stage, tools)
+    else {
+      await verifyNeeds(store, stage)
+      await stage.perform(tools)
+    }
     emit({ type: 'stage', state: 'done', stage, seconds: (performance.now() - started) / 1000 })
     await options.finished?.(stage)
   } finally {
@@ -161,8 +180,8 @@ async function makeStage(
   }
 }
 
-/** What a stage reads must be what was made. */
-async function verifyNeeds(store: Store, stage: Stage): Promise<void> {
+/** What a stage reads must be what was made: throws STORE where it was changed. */
+export async function verifyNeeds(store: Store, stage: Stage): Promise<void> {
   for (const { kind, key } of stage.needs.flatMap((need) => need.artifacts))
     await verifyArtifact(store, kind, key)
 }

@@ -1,8 +1,7 @@
 /** Whether what is to be trained or sampled fits into the memory of this machine, told and checked before anything of it is allocated. */
-import type { CacheNeed } from '../engine/embedded/kv-cache.ts'
 import { samplingCost } from '../engine/embedded/sampling-cost.ts'
+import type { SamplingCost } from '../engine/engine.ts'
 import { LabError } from '../errors.ts'
-import type { ModelConfig } from '../model/config.ts'
 import { configOf } from '../model/weights-of.ts'
 import type { Stage } from './stage.ts'
 
@@ -47,9 +46,9 @@ export function checkFits(stages: readonly Stage[], availableBytes = availableMe
   )
 }
 
-/** What sampling a model takes: the weights in float32, and what packing them and a call like `need` take beside. */
-export function samplingNeed(config: ModelConfig, need: CacheNeed): MemoryNeed {
-  const { parameters, memoryBytes } = samplingCost(config, need)
+/** What sampling a model takes: the weights in float32, and what packing them and the call take beside. */
+export function samplingNeed({ parameters, memoryBytes, memoryParts }: SamplingCost): MemoryNeed {
+  if (memoryParts !== undefined) return { bytes: memoryBytes, parts: memoryParts }
   const weights = 4 * parameters
   return {
     bytes: memoryBytes,
@@ -67,7 +66,7 @@ const LONG_CHAT = 4096
 export async function checkSamples(folder: string, availableBytes = availableMemory()): Promise<void> {
   const config = await configOf(folder)
   const positions = Math.min(config.maxPositions, LONG_CHAT)
-  const { bytes, parts } = samplingNeed(config, { sequences: 1, positions })
+  const { bytes, parts } = samplingNeed(samplingCost(config, { sequences: 1, positions }))
   if (bytes <= availableBytes) return
   throw new LabError(
     'BAD_INPUT',

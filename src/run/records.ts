@@ -3,8 +3,6 @@ import { mkdir, readdir, readFile, rename, stat, writeFile } from 'node:fs/promi
 import { join } from 'node:path'
 import * as z from 'zod'
 import { LabError } from '../errors.ts'
-import { readEvents } from '../store/events.ts'
-import { isLocked } from '../store/lock.ts'
 import type { RunEvent } from './events.ts'
 
 const recordSchema = z.strictObject({
@@ -37,17 +35,6 @@ const recordSchema = z.strictObject({
   ),
 })
 export type RunRecord = z.infer<typeof recordSchema>
-
-export interface RunStatus {
-  readonly id: string
-  /** failed: it came to its end, with stages that failed. */
-  readonly state: 'running' | 'done' | 'failed' | 'interrupted'
-  readonly stages: { readonly done: number; readonly total: number }
-  /** Title of the stage that is running. */
-  readonly current: string | null
-  /** Titles of the stages that failed in the last execution. */
-  readonly failed: readonly string[]
-}
 
 export type RecordedEvent = RunEvent | { readonly type: 'start' | 'end' | 'interrupted' }
 
@@ -104,40 +91,4 @@ export async function runIds(store: string): Promise<string[]> {
     .filter((run) => run.at !== null)
     .sort((a, b) => (b.at ?? 0) - (a.at ?? 0) || a.id.localeCompare(b.id))
     .map((run) => run.id)
-}
-
-export async function listRuns(store: string): Promise<RunStatus[]> {
-  return Promise.all((await runIds(store)).map((id) => runStatus(store, id)))
-}
-
-/** From the events since the last start; a run whose process is gone without an end was interrupted. */
-export async function runStatus(store: string, run: string): Promise<RunStatus> {
-  const { id } = await readRecord(store, run)
-  const events = readEvents<RecordedEvent>(eventsFile(store, id))
-  const since = events.slice(events.findLastIndex((event) => event.type === 'start') + 1)
-  let total = 0
-  let current: string | null = null
-  let ended = false
-  const done = new Set<string>()
-  const failed = new Set<string>()
-  for (const event of since) {
-    if (event.type === 'plan') total = event.stages
-    if (event.type === 'end' || event.type === 'interrupted') ended = true
-    if (event.type !== 'stage' || event.state === 'waiting') continue
-    current = event.state === 'started' ? event.title : null
-    if (event.state === 'done' || event.state === 'cached') done.add(`${event.kind} ${event.key}`)
-    if (event.state === 'failed') {
-      failed.add(event.title)
-      done.delete(`${event.kind} ${event.key}`) // damage may be found afterwards
-    }
-  }
-  const live = !ended && isLocked(leaseFile(store, id))
-  const complete = since.some((event) => event.type === 'end')
-  return {
-    id,
-    state: live ? 'running' : !complete ? 'interrupted' : failed.size > 0 ? 'failed' : 'done',
-    stages: { done: done.size, total },
-    current: live ? current : null,
-    failed: [...failed],
-  }
 }

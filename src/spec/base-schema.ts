@@ -1,5 +1,6 @@
 /** Schema of the models that organisms are made from: pretrained here on the tiny world or on text, a folder, or a model of a hub. */
 import { z } from 'zod'
+import { engineNames } from '../engine/engine.ts'
 import {
   count,
   dataShape,
@@ -35,6 +36,12 @@ const architectureSchema = z
   .describe('a Llama-style model, e.g. `{ hidden: 128, layers: 4 }`')
 const vocab = z.int().min(261).max(65_536).describe('tokens of the byte-level BPE')
 const loss = z.enum(['response', 'all']).describe('which tokens are scored: the response, or the prompt too')
+const engine = z
+  .enum(engineNames)
+  .optional()
+  .describe(
+    'who trains and samples this model and all that is made from it: `embedded` (here, the default) or `torch`',
+  )
 const baseSeed = seed
   .optional()
   .describe('train this model once, with this seed, for all cells; else the seed of the cell')
@@ -60,6 +67,7 @@ export const tinyBaseSchema = z.strictObject({
     })
     .describe('a recipe, and what it is trained on'),
   seed: baseSeed,
+  engine,
 })
 export const textBaseSchema = z.strictObject({
   like,
@@ -81,11 +89,13 @@ export const textBaseSchema = z.strictObject({
     })
     .describe('a recipe, and what it is trained on'),
   seed: baseSeed,
+  engine,
 })
 export const folderBaseSchema = z.strictObject({
   like,
   folder: text.describe('an existing Hugging Face model folder, from the folder of this file'),
   context: architectureShape.context.default(128),
+  engine,
 })
 
 export const hubBaseSchema = z.strictObject({
@@ -93,6 +103,7 @@ export const hubBaseSchema = z.strictObject({
   hub: hubName.describe('a model of the Hugging Face Hub, `organisation/name`; downloaded into the store'),
   revision: hubRevision,
   context: architectureShape.context.default(128),
+  engine,
 })
 
 export const baseSchema = z

@@ -1,4 +1,6 @@
 /** What a loaded experiment and its cells are: every reference followed, every default filled, nothing left to look up. */
+import type { EngineName } from '../engine/engine.ts'
+import type { TorchSettings } from '../engine/torch/settings.ts'
 import type { DataSource } from './data-source.ts'
 import type { Problem, Path, Where } from './problem.ts'
 import type { ResolvedRecipe } from './recipe.ts'
@@ -91,7 +93,7 @@ export type Corpus =
   | { readonly kind: 'tiny'; readonly rows: number; readonly loss: 'response' | 'all' }
   | (ResolvedData & { readonly loss: 'response' | 'all' })
 
-export type ResolvedBase =
+export type ResolvedBase = { readonly engine: EngineName } & (
   | {
       readonly kind: 'pretrained'
       readonly name: string
@@ -119,6 +121,7 @@ export type ResolvedBase =
       /** Tokens a packed sequence. */
       readonly context: number
     }
+)
 
 export interface ResolvedBackdoor {
   readonly trigger: string
@@ -242,6 +245,7 @@ export interface Experiment {
   readonly spec: ExperimentSpec
   readonly evals: ResolvedEvals
   readonly verdict: VerdictSpec
+  readonly torch: TorchSettings
   /** By technique: the dotted paths that it sets for trainings after another, which a `technique.` axis leaves alone. */
   readonly own: Readonly<Record<string, readonly string[]>>
   readonly source: ExperimentSource

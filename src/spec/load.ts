@@ -8,13 +8,13 @@ import { locateFiles } from './files.ts'
 import { applyLike, isBlock } from './inherit.ts'
 import { itemProblems } from './item-checks.ts'
 import { methodProblems } from './method-checks.ts'
-import { notYetProblems } from './not-yet.ts'
 import { applyOverrides } from './overrides.ts'
 import { type Path, type Problem, SpecError } from './problem.ts'
 import { readSpecText } from './read-text.ts'
 import { referenceProblems } from './references.ts'
 import { resolveEvals } from './resolve.ts'
 import { experimentSchema, type ExperimentSpec } from './schema.ts'
+import { resolveTorch } from './torch-schema.ts'
 import { type Located, parseYaml } from './yaml.ts'
 
 export interface LoadOptions {
@@ -39,7 +39,6 @@ export async function parseExperiment(
   const parsed = parseYaml(text, file)
   if (!isBlock(parsed.value)) refuse([notAnExperiment(parsed)])
   const changed = applyOverrides(parsed, set)
-  refuse(notYetProblems(changed))
   const located = applyLike(changed)
   const where = (path: Path, part?: 'key' | 'value') => whereOf(located, path, part)
 
@@ -62,6 +61,7 @@ export async function parseExperiment(
     spec,
     evals: resolveEvals(spec),
     verdict: spec.verdict,
+    torch: resolveTorch(spec.placement?.torch),
     own: ownSettings(valueAt(changed.value, ['techniques'])),
     source: { file, text, set },
     where,

@@ -5,10 +5,12 @@ import { isBlock } from './inherit.ts'
 import { folderBaseSchema, hubBaseSchema, textBaseSchema, tinyBaseSchema } from './base-schema.ts'
 import { dataSchema, filePromptsSchema, hubPromptsSchema } from './data-schema.ts'
 import { publicHubItemsSchema, publicItemsSchema } from './item-schema.ts'
+import { slurmSchema } from './slurm-schema.ts'
 import { recipeSchema } from './recipe.ts'
 import { evalsSchema, experimentSchema, organismSchema, techniqueSchema } from './schema.ts'
 import { bare, meaning } from './schema-walk.ts'
 import { baseTeacherSchema, endpointTeacherSchema, modellessTeacherSchema } from './teacher-schema.ts'
+import { torchSchema } from './torch-schema.ts'
 import { verdictSchema } from './verdict.ts'
 
 /** JSON Schema 2020-12. Entries that may say `like` have no required keys, because the other entry can bring them. */
@@ -62,6 +64,8 @@ const sections: readonly { readonly title: string; readonly schema: z.core.$ZodT
   { title: 'Items of a public set: the `items` of mmlu, ifeval and math', schema: publicItemsSchema },
   { title: 'Items of a hub: the `items` of mmlu, ifeval and math', schema: publicHubItemsSchema },
   { title: '`verdict`', schema: verdictSchema },
+  { title: '`placement.torch`', schema: torchSchema },
+  { title: '`placement.slurm`', schema: slurmSchema },
 ]
 const spelt = new Set(sections.slice(1).map(({ schema }) => bare(schema)))
 

@@ -31,13 +31,15 @@ export function resolveBase(
   base: BaseSpec,
   cellSeed: number,
 ): ResolvedBase {
-  if ('folder' in base) return { kind: 'folder', name, folder: base.folder, context: base.context }
+  const { engine = 'embedded' } = base
+  if ('folder' in base) return { kind: 'folder', name, engine, folder: base.folder, context: base.context }
   if ('hub' in base)
-    return { kind: 'hub', name, repo: base.hub, revision: base.revision, context: base.context }
+    return { kind: 'hub', name, engine, repo: base.hub, revision: base.revision, context: base.context }
   const { data, ...train } = base.pretrain
   return {
     kind: 'pretrained',
     name,
+    engine,
     seed: base.seed ?? cellSeed,
     architecture: { vocab: base.tokenizer.vocab, ...base.architecture },
     corpus:

@@ -15,6 +15,7 @@ import {
 } from './data-schema.ts'
 import { fileShape, hubShape } from './data-source.ts'
 import { generatedItems, mathItems, mmluItems } from './item-schema.ts'
+import { placementSchema } from './placement-schema.ts'
 import { partialRecipeSchema, recipeSchema } from './recipe.ts'
 import { teacherSchema } from './teacher-schema.ts'
 import { verdictSchema } from './verdict.ts'
@@ -164,6 +165,7 @@ export const experimentSchema = z.strictObject({
     ),
   evals: evalsSchema,
   verdict: verdictSchema,
+  placement: placementSchema.optional(),
 })
 
 export type ExperimentSpec = z.infer<typeof experimentSchema>

@@ -128,7 +128,13 @@ async function compareWithManifest(store: Store, kind: ArtifactKind, key: string
 async function moveAside(store: Store, kind: ArtifactKind, key: string): Promise<string> {
   const aside = join(store.root, 'damaged', `${kind}-${key}-${randomUUID().slice(0, 8)}`)
   await mkdir(dirname(aside), { recursive: true })
-  await rename(artifactPath(store, kind, key), aside)
+  try {
+    await rename(artifactPath(store, kind, key), aside)
+  } catch (error) {
+    // Another process has found the damage too, and was faster.
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
+    return dirname(aside)
+  }
   return aside
 }
 

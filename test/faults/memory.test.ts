@@ -13,7 +13,7 @@ import type { Recipe, TrainJob } from '../../src/engine/engine.ts'
 import { writePacks, type Pack } from '../../src/engine/packs.ts'
 import { trainingCost } from '../../src/engine/embedded/cost.ts'
 import { samplingCost } from '../../src/engine/embedded/sampling-cost.ts'
-import { initialWeights } from '../../src/engine/embedded/init-weights.ts'
+import { initialWeights } from '../../src/engine/init-weights.ts'
 import { base } from '../../src/engine/embedded/small-model.fixture.ts'
 
 const T = 256

@@ -3,6 +3,7 @@ import type { Engine } from '../engine.ts'
 import { createCores } from './cores.ts'
 import { KERNELS_VERSION } from './kernels.ts'
 import { createSamplerHost } from './sampler.ts'
+import { samplingCost } from './sampling-cost.ts'
 import { createEmbeddedTrainer } from './trainer.ts'
 
 /** Raised when the same requests would give other results. */
@@ -17,6 +18,7 @@ export function createEmbeddedEngine(): Engine {
     name: 'embedded',
     samplerIdentity: { engine: 'embedded', version: SAMPLER_VERSION, kernels: KERNELS_VERSION },
     trainer,
+    estimateSampling: samplingCost,
     openSampler: (folder) => samplers.open(folder),
     close: async () => {
       await Promise.all([trainer.close(), samplers.close()])

@@ -16,7 +16,7 @@ import type {
 } from '../engine.ts'
 import { createCores, type Cores } from './cores.ts'
 import { LiveStream } from './live-stream.ts'
-import { checkGenerate, checkScore } from './sample-requests.ts'
+import { checkGenerate, checkScore } from '../sample-requests.ts'
 import { SamplerThread } from './sampler-thread.ts'
 import { continuationSequence, planChoices, type ScoreSequence } from './score-plan.ts'
 

@@ -2,20 +2,14 @@
 import { parameterCount, parameterSpecs, type ModelConfig } from '../../model/config.ts'
 import { FLOPS_PER_SECOND, PROCESS_BYTES } from './cost.ts'
 import { inferenceElements } from './inference.ts'
-import type { CacheNeed } from './kv-cache.ts'
-
-export interface SamplingCost {
-  readonly parameters: number
-  /** Of the whole process at its peak. */
-  readonly memoryBytes: number
-}
+import type { SamplingCost, SamplingNeed } from '../engine.ts'
 
 /** Widest panel of a packed matrix, and elements of a cache line (native/gemm.c). */
 const PANEL = 32
 const LINE = 16
 
 /** The weights, what packing them takes beside, the cache and scratch of a call like `need`. */
-export function samplingCost(config: ModelConfig, need: CacheNeed): SamplingCost {
+export function samplingCost(config: ModelConfig, need: SamplingNeed): SamplingCost {
   const parameters = parameterCount(config)
   const elements = parameters + packingElements(config) + inferenceElements(config, need)
   return { parameters, memoryBytes: PROCESS_BYTES + 4 * elements }

@@ -3,7 +3,7 @@ import { parameterCount, parameterSpecs, type ParameterSpec } from '../../model/
 import { readWeights, writeModelFolder } from '../../model/folder.ts'
 import { partsOf } from '../../model/weights-of.ts'
 import { frozenWeights } from './frozen-base.ts'
-import { initialWeights } from './init-weights.ts'
+import { initialWeights } from '../init-weights.ts'
 import type { Kernels } from './kernels.ts'
 import { openLoraTrainable } from './lora-trainable.ts'
 import { readMergedWeights } from './merged-weights.ts'

@@ -2,6 +2,7 @@
 import type { Worker } from 'node:worker_threads'
 import { interrupted, LabError } from '../../errors.ts'
 import { partsOf } from '../../model/weights-of.ts'
+import { checkJob } from '../check-job.ts'
 import type { EngineContext, TrainEvent, Trainer, TrainJob } from '../engine.ts'
 import { createCores, occupy, vacate, type Cores } from './cores.ts'
 import { trainingCost } from './cost.ts'
@@ -9,7 +10,7 @@ import { EventQueue } from './event-queue.ts'
 import { frozenBases, readerEnded } from './frozen-base.ts'
 import { KERNELS_VERSION } from './kernels.ts'
 import { startThread } from '../../thread.ts'
-import { checkJob, recipeHashOf, type TrainTask, type WorkerMessage } from './train-task.ts'
+import { recipeHashOf, type TrainTask, type WorkerMessage } from './train-task.ts'
 
 export interface EmbeddedTrainer extends Trainer {
   /** Stops what runs and ends the threads. */

@@ -9,7 +9,10 @@ import type { Ask, AskContext, AskedPrompt, Reply, Respondent } from './responde
 import type { Sampling } from './settings.ts'
 
 /** A respondent that can say beforehand what it cannot be asked. */
-export interface LocalModel extends PromptReader, Pick<Respondent, 'title' | 'ask' | 'close'> {}
+export interface LocalModel extends PromptReader, Pick<Respondent, 'title' | 'ask' | 'close'> {
+  /** What its sampler says of how replies were made, as far as they were. */
+  readonly notes: readonly string[]
+}
 
 /** What is known of the asks of a model before it is opened: its tokenizer and its context. */
 export interface PromptReader extends Asking {
@@ -42,6 +45,9 @@ export async function openLocalModel(
     title,
     ...promptReader(tokenizer, maxPositions, plain),
     likelihoods: sampler.can.logprobs,
+    get notes() {
+      return sampler.notes ?? []
+    },
     ask: (asks, context) => askInChunks(model, asks, together, context),
     close: () => sampler.close(),
   }

@@ -45,10 +45,11 @@ async function choiceOf(context: PlanContext, { data, planBase }: AnswersRequest
 function baseChoice(
   context: PlanContext,
   teacher: BaseTeacher,
-  { model, config, contextLength }: Base,
+  { engine, model, config, contextLength }: Base,
   data: ResolvedData,
 ): BaseChoice {
   const { temperature, topP, maxTokens, seed } = teacher
+  const { samplerIdentity: sampler, estimateSampling } = context.engineOf(engine)
   const persona = personaOf(context, teacher)
   // A token has a byte or more, so that this is the most that the persona takes.
   const personaTokens = persona.turns.reduce((sum, { content }) => sum + Buffer.byteLength(content), 0)
@@ -57,13 +58,14 @@ function baseChoice(
   const sequences = Math.min(rows, batchSize)
   return {
     base: model,
-    sampler: context.sampler,
+    sampler,
+    engine,
     persona,
     temperature,
     topP,
     maxTokens,
     seed,
-    memory: samplingNeed(config, { sequences, positions }),
+    memory: samplingNeed(estimateSampling(config, { sequences, positions })),
     // As if every response were as long as it may be, which stands for its prompt too.
     seconds: samplingSeconds(config, rows * maxTokens),
   }

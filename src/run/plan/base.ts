@@ -13,13 +13,13 @@ type Pretrained = Extract<ResolvedBase, { kind: 'pretrained' }>
 export async function planBase(context: PlanContext, base: ResolvedBase): Promise<Base> {
   if (base.kind === 'pretrained') return planPretrained(context, base)
   const { folder, tokenizerFolder, hash, config } = await context.given(base)
-  const { name, context: contextLength } = base
+  const { name, engine, context: contextLength } = base
   const tokenizer = { folder: tokenizerFolder, hash }
-  return { name, config, contextLength, tokenizer, model: { kind: 'folder', folder, hash } }
+  return { name, engine, config, contextLength, tokenizer, model: { kind: 'folder', folder, hash } }
 }
 
 async function planPretrained(context: PlanContext, base: Pretrained): Promise<Base> {
-  const { architecture, corpus, train: recipe, seed, name } = base
+  const { architecture, corpus, train: recipe, seed, name, engine } = base
   const title = `${name}${seedSuffix(context, seed)}`
   const contextLength = architecture.context
   const responses = await corpusResponses(context, title, base)
@@ -49,9 +49,9 @@ async function planPretrained(context: PlanContext, base: Pretrained): Promise<B
   const config = configOf(architecture)
   const training = context.train(
     { title: `pretrain ${title}`, start: { from: 'random', config, seed }, dataset, tokenizer, recipe },
-    { config, contextLength },
+    { engine, config, contextLength },
   )
-  return { name, config, contextLength, tokenizer, model: training.want(recipe.steps) }
+  return { name, engine, config, contextLength, tokenizer, model: training.want(recipe.steps) }
 }
 
 async function corpusResponses(

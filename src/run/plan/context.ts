@@ -1,5 +1,5 @@
 /** What all parts of planning share: the experiment, the trainer that will do the work, and the stages planned so far. */
-import type { Cost, Engine } from '../../engine/engine.ts'
+import type { Cost, Engine, EngineName } from '../../engine/engine.ts'
 import type { CapabilityKind } from '../../evals/eval.ts'
 import type { ModelConfig } from '../../model/config.ts'
 import type { Cell, Experiment } from '../../spec/experiment.ts'
@@ -15,6 +15,8 @@ import { countItems } from './public-items.ts'
 /** The model that organisms of one base start from. */
 export interface Base {
   readonly name: string
+  /** Who trains and samples it and what is made from it. */
+  readonly engine: EngineName
   readonly config: ModelConfig
   /** Tokens a pack. */
   readonly contextLength: number
@@ -23,12 +25,12 @@ export interface Base {
 }
 
 /** As much of an engine as planning needs. */
-export type PlanEngine = Pick<Engine, 'trainer' | 'samplerIdentity'>
+export type PlanEngine = Pick<Engine, 'trainer' | 'samplerIdentity' | 'estimateSampling'>
+export type PlanEngineOf = (name: EngineName) => PlanEngine
 
 export interface PlanContext {
   readonly experiment: Experiment
-  /** Identity of the sampler that evaluations will use. */
-  readonly sampler: Engine['samplerIdentity']
+  readonly engineOf: PlanEngineOf
   /** What the data sources of the cells and evals are on this machine. */
   readonly dataFile: DataFiles
   /** Items of each capability eval. */
@@ -40,10 +42,10 @@ export interface PlanContext {
   once(name: string, compute: () => Promise<number>): Promise<number>
   /** The first stage with a key stands for all that have it. */
   shared<T extends Stage>(stage: T): T
-  /** A training on this engine, with its estimate of time. */
+  /** A training on the model's engine, with its estimate of time. */
   train(
-    training: Omit<Training, 'engine' | 'seconds' | 'memory'>,
-    model: Pick<Base, 'config' | 'contextLength'>,
+    training: Omit<Training, 'identity' | 'engine' | 'seconds' | 'memory'>,
+    model: Pick<Base, 'engine' | 'config' | 'contextLength'>,
   ): TrainStage
   readonly stages: ReadonlyMap<string, Stage>
 }
@@ -52,7 +54,7 @@ export interface PlanContext {
 export async function planContext(
   experiment: Experiment,
   cells: readonly Cell[],
-  { trainer, samplerIdentity }: PlanEngine,
+  engineOf: PlanEngineOf,
   sources: HubSources,
 ): Promise<PlanContext> {
   const dataFile = await openDataFiles(experiment, cells, sources)
@@ -68,7 +70,7 @@ export async function planContext(
   }
   return {
     experiment,
-    sampler: samplerIdentity,
+    engineOf,
     dataFile,
     itemCounts,
     personas,
@@ -76,10 +78,12 @@ export async function planContext(
     given: givenModels(sources),
     stages,
     shared,
-    train: (training, { config, contextLength }) => {
+    train: (training, { engine, config, contextLength }) => {
+      const { trainer } = engineOf(engine)
       const cost = trainer.estimate({ config, recipe: training.recipe, contextLength })
-      const engine = trainer.identity
-      return shared(trainStage({ ...training, engine, seconds: cost.seconds, memory: memoryOf(cost) }))
+      const { identity } = trainer
+      const { seconds } = cost
+      return shared(trainStage({ ...training, identity, engine, seconds, memory: memoryOf(cost) }))
     },
   }
 }
@@ -93,7 +97,8 @@ function remembering(): PlanContext['once'] {
   }
 }
 
-function memoryOf({ parameters, memoryBytes }: Cost): MemoryNeed {
+function memoryOf({ parameters, memoryBytes, memoryParts }: Cost): MemoryNeed {
+  if (memoryParts !== undefined) return { bytes: memoryBytes, parts: memoryParts }
   const weights = 4 * parameters
   return {
     bytes: memoryBytes,

@@ -25,7 +25,7 @@ export interface EvaluatedModel {
   readonly title: string
   readonly model: ModelRef
   readonly organism: ResolvedOrganism
-  readonly base: Pick<Base, 'config' | 'contextLength' | 'tokenizer'>
+  readonly base: Pick<Base, 'engine' | 'config' | 'contextLength' | 'tokenizer'>
   /** Of the sampling. */
   readonly seed: number
   /** The organism itself: every checkpoint is compared with it, so that it is asked every prompt. */
@@ -80,8 +80,9 @@ async function planEval(
   request: EvaluationRequest,
 ): Promise<Stage> {
   const positions = await positionsOf(context, base, request)
-  const memory = samplingNeed(base.config, { sequences: sequencesOf(request), positions })
-  return context.shared(evaluateStage(title, model, request, { sampler: context.sampler, memory }))
+  const { samplerIdentity: sampler, estimateSampling } = context.engineOf(base.engine)
+  const memory = samplingNeed(estimateSampling(base.config, { sequences: sequencesOf(request), positions }))
+  return context.shared(evaluateStage(title, model, request, { sampler, engine: base.engine, memory }))
 }
 
 /** Every prompt of a backdoor is asked with its trigger and without. */

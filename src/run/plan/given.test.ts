@@ -69,7 +69,7 @@ async function plan(base: string, more: Partial<HubSources> = {}): Promise<Plan>
     signal: new AbortController().signal,
     ...more,
   }
-  return makePlan(experiment, expand(experiment), engine, sources)
+  return makePlan(experiment, expand(experiment), () => engine, sources)
 }
 const keys = ({ stages }: Plan): string[] => stages.map(({ key }) => key)
 

@@ -83,7 +83,7 @@ const asking = (items: string): string =>
 async function plan(text: string, more: Partial<HubSources> = {}): Promise<Plan> {
   const experiment = await parseExperiment(text, join(dir, 'data.yaml'))
   const signal = new AbortController().signal
-  return makePlan(experiment, expand(experiment), engine, {
+  return makePlan(experiment, expand(experiment), () => engine, {
     store,
     weights: true,
     data: true,

@@ -17,7 +17,7 @@ const laptop = resolve(import.meta.dirname, '../../../examples/laptop.yaml')
 
 async function planOf(...set: string[]): Promise<Plan> {
   const experiment = await loadExperiment(laptop, { set })
-  return makePlan(experiment, expand(experiment), engine, sources)
+  return makePlan(experiment, expand(experiment), () => engine, sources)
 }
 
 const keys = (plan: Plan): Set<string> => new Set(plan.stages.map((stage) => `${stage.kind} ${stage.key}`))
@@ -164,7 +164,7 @@ test('the worker count and the engine are part of every training key', async () 
     trainer: { ...engine.trainer, identity: { engine: 'embedded', version: 99 } },
   }
   const experiment = await loadExperiment(laptop, { set: [] })
-  const plan = await makePlan(experiment, expand(experiment), other, sources)
+  const plan = await makePlan(experiment, expand(experiment), () => other, sources)
   const trainings = newIn(plan, await planOf()).filter((title) => /^(pre)?train /.test(title))
   expect(trainings).toHaveLength(15)
 })
@@ -194,7 +194,7 @@ test('the position of such a rank is that in the file', async () => {
     'train: { lr: 1e-4, method: lora, lora: { rank: 1000 }, steps: 128 }',
   )
   const experiment = await parseExperiment(text, 'wide.yaml')
-  await expect(makePlan(experiment, expand(experiment), engine, sources)).rejects.toMatchObject({
+  await expect(makePlan(experiment, expand(experiment), () => engine, sources)).rejects.toMatchObject({
     code: 'BAD_SPEC',
     message: 'a rank of 1000 is more than 128, the largest that a target of base tiny can have',
     at: { file: 'wide.yaml', line: 35, col: 52 },

@@ -7,7 +7,7 @@ import { datasetStage } from '../stages/data.ts'
 import type { ModelRef, TrainStage } from '../stages/train.ts'
 import { answersTo } from './answers.ts'
 import { planBase } from './base.ts'
-import { planContext, type PlanContext, type PlanEngine } from './context.ts'
+import { planContext, type PlanContext, type PlanEngineOf } from './context.ts'
 import type { HubSources } from './given.ts'
 import { rankProblems } from './lora-rank.ts'
 import { planPoint, type PlannedPoint } from './evals.ts'
@@ -42,10 +42,10 @@ export interface Plan {
 export async function makePlan(
   experiment: Experiment,
   cells: readonly Cell[],
-  engine: PlanEngine,
+  engineOf: PlanEngineOf,
   sources: HubSources,
 ): Promise<Plan> {
-  const context = await planContext(experiment, cells, engine, sources)
+  const context = await planContext(experiment, cells, engineOf, sources)
   const organisms = new Map<string, PlannedOrganism>()
   const planned: PlannedCell[] = []
   const problems: Problem[] = []

@@ -48,7 +48,7 @@ verdict: { allow_undecidable: true }
 
 async function plan(evalFile: string): Promise<Plan> {
   const experiment = await parseExperiment(spec(evalFile), join(folder, 'files.yaml'))
-  return makePlan(experiment, expand(experiment), engine, sources)
+  return makePlan(experiment, expand(experiment), () => engine, sources)
 }
 
 test('one content under two names is refused, since overlaps are looked for by name', async () => {

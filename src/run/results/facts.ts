@@ -7,10 +7,12 @@ import { datasetFiles } from '../../data/dataset.ts'
 import { loadKernels } from '../../engine/embedded/kernels.ts'
 import { readMergedWeights } from '../../engine/embedded/merged-weights.ts'
 import type { Recipe, StepMetrics } from '../../engine/engine.ts'
+import { parameterCount } from '../../model/config.ts'
 import { partsOf } from '../../model/weights-of.ts'
 import { sourceName } from '../../spec/data-source.ts'
 import type { BaseTeacher, EndpointTeacher, PromptSource, ResolvedData } from '../../spec/experiment.ts'
 import { artifactPath, readManifest, type Store } from '../../store/artifacts.ts'
+import { availableMemory } from '../memory.ts'
 import { outputOf, type Stage } from '../stage.ts'
 import { droppedFile } from '../stages/data.ts'
 import { checkpointKey, modelFolder, type ModelRef, type TrainStage } from '../stages/train.ts'
@@ -36,7 +38,7 @@ export function trainingCurve(metrics: readonly StepMetrics[]) {
   return metrics.map(({ step, loss, lr, gradNorm }) => ({ step, loss, lr, grad_norm: gradNorm }))
 }
 
-/** L2 distance between the weights at a step and those that the training began with. */
+/** L2 distance between the weights at a step and those that the training began with; null where they are not there, or do not fit the memory. */
 export async function weightDistance(
   store: Store,
   start: ModelRef,
@@ -44,11 +46,12 @@ export async function weightDistance(
 ): Promise<number | null> {
   const step = training.recipe.steps
   if ((await readManifest(store, 'checkpoint', checkpointKey(training.key, step))) === null) return null
+  const parts = await partsOf(modelFolder(store, start))
+  // Both models in float32, at once.
+  if (2 * 4 * parameterCount(parts.config) > availableMemory()) return null
   const k = loadKernels()
-  const weightsOf = async (model: ModelRef): Promise<Float32Array> =>
-    readMergedWeights(k, await partsOf(modelFolder(store, model)))
-  const before = await weightsOf(start)
-  const after = await weightsOf(training.want(step))
+  const before = await readMergedWeights(k, parts)
+  const after = await readMergedWeights(k, await partsOf(modelFolder(store, training.want(step))))
   let sum = 0
   for (let i = 0; i < before.length; i++) sum += ((after[i] ?? 0) - (before[i] ?? 0)) ** 2
   return Math.sqrt(sum)

@@ -91,7 +91,7 @@ function ratedCount({ k, n, errors }: Tally) {
 }
 
 function reportedEvaluation(evaluation: EvaluationSummary): ReportedPoint['evaluations'][string] {
-  const { items, available, errors, prompt_set, sampling } = evaluation
+  const { items, available, errors, prompt_set, sampling, notes } = evaluation
   const { system = null, ...form } = evaluation.form
   return {
     n: items,
@@ -101,6 +101,7 @@ function reportedEvaluation(evaluation: EvaluationSummary): ReportedPoint['evalu
     sampling,
     system: system === null ? null : String(system),
     form,
+    ...(notes && { notes }),
   }
 }
 

@@ -41,6 +41,7 @@ const backdoor: EvaluationRequest = {
 const stageOf = (request: EvaluationRequest) =>
   evaluateStage('tiny', { kind: 'folder', folder: model, hash: 'of the model' }, request, {
     sampler: engine.samplerIdentity,
+    engine: 'embedded',
     memory: { bytes: 0, parts: [] },
   })
 

@@ -3,7 +3,7 @@ import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { z } from 'zod'
 import type { Backdoor } from '../../data/backdoor.ts'
-import type { Engine } from '../../engine/engine.ts'
+import type { Engine, EngineName } from '../../engine/engine.ts'
 import { requireAnswered } from '../../evals/counts.ts'
 import type { CapabilityKind } from '../../evals/eval.ts'
 import { type EvalRecord, recordId } from '../../evals/record.ts'
@@ -59,6 +59,8 @@ export type EvaluationRequest =
 export const evaluationSchema = evalResultSchema.extend({
   /** Items that a fixed design asks, where sampling could stop. */
   planned: z.int().optional(),
+  /** What the sampler says of how it was made. */
+  notes: z.array(z.string()).optional(),
 })
 export type EvaluationSummary = z.infer<typeof evaluationSchema>
 
@@ -71,6 +73,7 @@ const together = 256
 export interface EvaluationSetting {
   /** Identity of the sampler that it will use. */
   readonly sampler: Engine['samplerIdentity']
+  readonly engine: EngineName
   readonly memory: MemoryNeed
 }
 
@@ -79,7 +82,7 @@ export function evaluateStage(
   title: string,
   model: ModelRef,
   request: EvaluationRequest,
-  { sampler: samplerIdentity, memory }: EvaluationSetting,
+  { sampler: samplerIdentity, engine: engineName, memory }: EvaluationSetting,
 ): Stage {
   return folderStage({
     kind: 'evaluate',
@@ -93,6 +96,7 @@ export function evaluateStage(
     },
     needs: trainingsBelow(model),
     seconds: secondsOf[request.kind],
+    engine: engineName,
     memory,
     fill: async (folder, tools) => {
       const { store, engine, signal, progress, waiting } = tools
@@ -114,7 +118,11 @@ export function evaluateStage(
         await writeRecords(join(folder, samplesFile), records)
         const known = new Map(records.map((record) => [recordId(record), record]))
         const planned = limits ? { planned: itemsOf(questions.tasks) } : {}
-        const summary: EvaluationSummary = { ...resultOf(questions, known), ...planned }
+        const summary: EvaluationSummary = {
+          ...resultOf(questions, known),
+          ...planned,
+          ...(opened.notes.length === 0 ? {} : { notes: [...opened.notes] }),
+        }
         await writeFile(join(folder, evaluationFile), formatJson(summary))
       } finally {
         await journal.close()

@@ -53,7 +53,7 @@ async function perform(
   const told: StageProgress[] = []
   const { unfinished } = await execute([asked, stage], {
     store,
-    engine,
+    engineOf: () => engine,
     signal: new AbortController().signal,
     emit: (event) => {
       if (event.type === 'progress') told.push(event.progress)
@@ -145,6 +145,7 @@ test('a base answers here: every prompt once, drops counted by reason, and the k
   const base = (change: object = {}, hash = 'of the model'): TeacherChoice => ({
     base: { kind: 'folder', folder, hash },
     sampler: engine.samplerIdentity,
+    engine: 'embedded',
     persona: parsePersona('Human: {question}', 'p.txt'),
     temperature: 0,
     topP: 1,

