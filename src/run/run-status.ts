@@ -41,7 +41,7 @@ function statusOf(store: string, id: string): RunStatus {
   for (const event of since) {
     if (event.type === 'plan') total = event.stages
     if (event.type === 'end' || event.type === 'interrupted') ended = true
-    if (event.type !== 'stage') continue
+    if (event.type !== 'stage' || event.state === 'waiting') continue
     current = event.state === 'started' ? event.title : null
     if (event.state === 'done' || event.state === 'cached') done.add(`${event.kind} ${event.key}`)
     if (event.state === 'failed') {

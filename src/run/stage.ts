@@ -33,7 +33,9 @@ export interface StageTools {
   /** The one that the stage names. */
   readonly engine: Engine
   readonly signal: AbortSignal
-  progress(progress: StageProgress): void
+  readonly progress: (progress: StageProgress) => void
+  /** That it waits for something outside, and for what. */
+  readonly waiting: (why: string) => void
 }
 
 export interface Stage {

@@ -27,6 +27,10 @@ export interface Fault {
   readonly spent: Tokens | 'unknown' | 'nothing'
   /** For people, where there is more to say. */
   readonly detail?: string
+  /** Nobody was reached who could have answered: why, in words. Says nothing about the request. */
+  readonly unreached?: string
+  /** A web page came, and not as that of a server in trouble. */
+  readonly page?: true
   /** What the server asked for. */
   readonly waitMs?: number
 }
@@ -35,7 +39,7 @@ export type Attempt = { readonly completion: Completion } | { readonly fault: Fa
 
 /** Half a surrogate pair, which JSON can spell and UTF-8 cannot, becomes U+FFFD where it arrives: no file ever has one. */
 const text = z.string().transform((given) => given.toWellFormed())
-const topLogprobSchema = z.looseObject({ token: text, logprob: z.number() })
+const topLogprobSchema = z.looseObject({ token: text, logprob: z.number().nullable() })
 const completionSchema = z.looseObject({
   choices: z
     .array(
@@ -58,7 +62,12 @@ const errorBodySchema = z.looseObject({ error: z.union([z.looseObject({}), z.str
  * Reads the body of a 200. Only a completion that ended by itself or at its limit counts as whole, and only one with text
  * unless it `mayBeEmpty`.
  */
-export function readCompletion(body: unknown, wantLogprobs: boolean, mayBeEmpty = false): Attempt {
+export function readCompletion(reply: string, wantLogprobs: boolean, mayBeEmpty = false): Attempt {
+  const body = parseReply(reply)
+  if (body === undefined) {
+    const page = isPage(reply) ? { page: true as const } : {}
+    return { fault: { reason: 'invalid_reply', retry: 'again', spent: 'unknown', ...page } }
+  }
   const parsed = completionSchema.safeParse(body)
   if (!parsed.success) {
     const reason = errorBodySchema.safeParse(body).success ? 'error_body' : 'invalid_reply'
@@ -79,8 +88,28 @@ export function readCompletion(body: unknown, wantLogprobs: boolean, mayBeEmpty 
   if (!wantLogprobs) return { completion: { text, finish, tokens } }
   const topLogprobs = choice?.logprobs?.content?.[0]?.top_logprobs
   if (topLogprobs === undefined || topLogprobs.length === 0) return fault('no_logprobs', 'no')
-  return { completion: { text, finish, tokens, topLogprobs } }
+  const finite = topLogprobs.flatMap(({ token, logprob }) => (logprob === null ? [] : [{ token, logprob }]))
+  return { completion: { text, finish, tokens, topLogprobs: finite } }
 }
+
+/** A string of JSON, or a number that is none there and that servers in Python write all the same. */
+const stringOrNoNumber = /"[^"\\]*(?:\\.[^"\\]*)*"|-?\bInfinity\b|\bNaN\b/gsu
+
+/** What is no number becomes null. Undefined for what is not JSON. */
+function parseReply(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    // Read below, where it is only such numbers that are wrong.
+  }
+  try {
+    return JSON.parse(text.replaceAll(stringOrNoNumber, (piece) => (piece.startsWith('"') ? piece : 'null')))
+  } catch {
+    return undefined
+  }
+}
+
+const isPage = (text: string): boolean => /^\s*<(?:!doctype|html|\?xml)/iu.test(text)
 
 /** Of anything thrown while asking; `timedOut` says whether our own clock ended it. */
 export function faultOf(error: unknown, timedOut: boolean): Fault {
@@ -88,15 +117,40 @@ export function faultOf(error: unknown, timedOut: boolean): Fault {
     return { reason: 'timeout', retry: 'again', spent: 'unknown' }
   }
   if (error instanceof APIConnectionError) {
-    const detail = messageOf(error.cause ?? error)
-    const refused = /ECONNREFUSED|ENOTFOUND|EAI_AGAIN/.test(`${detail} ${codeOf(error.cause)}`)
-    return { reason: 'connection', retry: 'again', spent: refused ? 'nothing' : 'unknown', detail }
+    const cause = rootOf(error)
+    const detail = messageOf(cause)
+    const code = 'code' in cause ? String(cause.code) : ''
+    const [, unreached] = outOfReach.find(([sign]) => sign.test(`${cause.name} ${detail} ${code}`)) ?? []
+    const fault = { reason: 'connection', retry: 'again', detail } as const
+    return unreached === undefined
+      ? { ...fault, spent: 'unknown' }
+      : { ...fault, spent: 'nothing', unreached }
   }
   if (error instanceof APIError && typeof error.status === 'number') return faultOfStatus(error)
-  if (error instanceof SyntaxError) return { reason: 'invalid_reply', retry: 'again', spent: 'unknown' }
   // The body ended before its end.
   return { reason: 'cut', retry: 'again', spent: 'unknown', detail: messageOf(error) }
 }
+
+/** By what Node says of a connection that there never was. */
+const outOfReach: readonly (readonly [sign: RegExp, words: string])[] = [
+  [/ECONNREFUSED/u, 'connection refused'],
+  [/ENOTFOUND|EAI_AGAIN/u, 'unknown host'],
+  [/EHOSTUNREACH|ENETUNREACH/u, 'no way to the host'],
+  [/connect ETIMEDOUT|UND_ERR_CONNECT_TIMEOUT/u, 'the host does not answer'],
+  [/bad port/u, 'not a port for HTTP'],
+  [/ERR_SSL|ERR_TLS|CERT|EPROTO/u, 'no trusted HTTPS there'],
+  [/HTTPParserError/u, 'what answers there does not speak HTTP'],
+]
+
+/** The first of the errors that led to it; of several addresses that were tried, that of the first. */
+function rootOf(error: Error): Error {
+  const { cause } = error
+  const [first] = cause instanceof AggregateError ? (cause.errors as unknown[]) : [cause]
+  return first instanceof Error ? rootOf(first) : error
+}
+
+/** Whatever is asked: a key, a model, an address or a method that is not there. */
+const refusesAll = new Set([401, 403, 404, 405, 501])
 
 function faultOfStatus({ status, headers, message }: APIError): Fault {
   const wait = retryAfterMs(headers)
@@ -109,9 +163,11 @@ function faultOfStatus({ status, headers, message }: APIError): Fault {
     ...waitMs,
   })
   if (status === 429 || status === 503) return fault('overloaded', 'later')
-  if (status === 401 || status === 403 || status === 404) return fault(`refused_${status}`, 'stop')
+  const page = isPage(message.replace(/^\d+ /u, '')) ? { page: true as const } : {}
+  if (status !== undefined && refusesAll.has(status))
+    return { ...fault(`refused_${status}`, 'stop'), ...page }
   if (status === 408 || status === 409) return fault(`refused_${status}`, 'again')
-  if (status !== undefined && status < 500) return fault(`refused_${status}`, 'no')
+  if (status !== undefined && status < 500) return { ...fault(`refused_${status}`, 'no'), ...page }
   return { ...fault('server_error', 'again'), spent: 'unknown' }
 }
 
@@ -122,9 +178,4 @@ function retryAfterMs(headers: Headers | undefined): number | null {
   const seconds = /^\s*\d+(\.\d+)?\s*$/.test(value) ? Number(value) * 1000 : Date.parse(value) - Date.now()
   const waitMs = Number.isNaN(exact) ? seconds : exact
   return Number.isNaN(waitMs) ? null : Math.min(Math.max(0, waitMs), 600_000)
-}
-
-function codeOf(error: unknown): string {
-  const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error
-  return cause instanceof Error && 'code' in cause ? `${messageOf(cause)} ${String(cause.code)}` : ''
 }

@@ -156,6 +156,19 @@ test('a teacher that fails on most prompts is an error with the counts, not a sm
   expect(await teach()).toEqual(expected)
 })
 
+test('an address where nobody is ends it within moments, with a word before; the journal stays of use', async () => {
+  const told: string[] = []
+  const { port } = new URL(server.url)
+  await server.close()
+  await expect(teach({ waiting: (why) => told.push(why) })).rejects.toMatchObject({
+    code: 'BAD_INPUT',
+    message: expect.stringContaining('connection refused') as string,
+  })
+  expect(told).toHaveLength(1)
+  server = await startFaultyServer({ port: Number(port) })
+  expect(await teach()).toEqual(expected)
+})
+
 test('a seed is another one for each prompt, and the same each time', async () => {
   const sampling = { maxTokens: 100, temperature: 1, topP: 1, seed: 7 }
   await teach({ sampling })

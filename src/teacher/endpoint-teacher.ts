@@ -30,6 +30,8 @@ export interface EndpointTeacherOptions {
   /** A file that survives a crash; the next teacher that is given it continues. */
   readonly journal: string
   readonly progress?: (progress: EndpointProgress) => void
+  /** Told now and then while the server is out of reach. */
+  readonly waiting?: (why: string) => void
 }
 
 /**
@@ -37,7 +39,7 @@ export interface EndpointTeacherOptions {
  * Throws ENGINE where the budget does not reach, or where most prompts got no response; the journal keeps what there is.
  */
 export function endpointTeacher(options: EndpointTeacherOptions): Teacher {
-  const { budget, sampling, persona } = options
+  const { budget, sampling, persona, waiting } = options
   return async (rows, { signal }) => {
     const journal = openJournal(options.journal)
     try {
@@ -61,7 +63,8 @@ export function endpointTeacher(options: EndpointTeacherOptions): Teacher {
         options.progress?.({ ...meet(1, reply.finish === 'error' ? 0 : reply.tokens.completion), ...usd })
       }
       const requests = open.map((row) => requestFor(row, persona, sampling))
-      await openEndpoint(options.endpoint).ask(requests, { signal, meter, replied: tell })
+      const context = { signal, meter, replied: tell, ...(waiting === undefined ? {} : { waiting }) }
+      await openEndpoint(options.endpoint).ask(requests, context)
 
       const { count: unpaid } = failures.get('budget') ?? { count: 0 }
       if (budget !== null && unpaid > 0) throw overBudget(budget, costOf(meter.spent, budget), unpaid, rows)

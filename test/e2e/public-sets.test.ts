@@ -56,7 +56,11 @@ describe.skipIf(absent)('public sets', () => {
   test('the example loads', async () => {
     const experiment = await loadExperiment(example, { set: set.slice(0, 3) })
     expect(expand(experiment)).toHaveLength(1)
-    expect(experiment.evals.mmlu?.items).toEqual({ kind: 'file', file: files['mmlu-test'], count: 32 })
+    expect(experiment.evals.mmlu?.items).toEqual({
+      kind: 'public',
+      source: { kind: 'file', file: files['mmlu-test'] },
+      count: 32,
+    })
   })
 
   test('every point carries k, n, errors, worst case, chance, prompt set, sampling and protocol', () => {

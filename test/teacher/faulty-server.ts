@@ -30,6 +30,8 @@ export interface FaultyOptions {
   readonly latencyMs?: number
   /** Of 429 and 503, as it is sent then. */
   readonly retryAfter?: string | (() => string)
+  /** Default: any free one. */
+  readonly port?: number
 }
 
 export interface FaultyServer {
@@ -66,7 +68,7 @@ export function answerTo(question: string): string {
 }
 
 export async function startFaultyServer(options: FaultyOptions = {}): Promise<FaultyServer> {
-  const { seed = 1, latencyMs = 0, retryAfter } = options
+  const { seed = 1, latencyMs = 0, retryAfter, port = 0 } = options
   const random = rng(seed, 'faults')
   let inFlight = 0
   const drawn = (): FaultKind | 'answered' => {
@@ -182,7 +184,7 @@ export async function startFaultyServer(options: FaultyOptions = {}): Promise<Fa
       response.end(JSON.stringify({ error: { message: String(error) } }))
     })
   })
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  await new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve))
   const state: FaultyServer = {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/v1`,
     rates: options.rates ?? {},

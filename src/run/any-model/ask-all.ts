@@ -2,10 +2,10 @@
 import { recordId } from '../../evals/record.ts'
 import type { StageProgress } from '../stage.ts'
 import type { Journal } from './journal.ts'
-import type { Respondent } from './respondent.ts'
+import type { AskContext, Respondent } from './respondent.ts'
 import { recordOf, type Task } from './task.ts'
 
-export interface AskAllContext {
+export interface AskAllContext extends Pick<AskContext, 'waiting'> {
   readonly signal: AbortSignal
   readonly progress: (progress: StageProgress) => void
 }
@@ -15,7 +15,7 @@ export async function askAll(
   model: Pick<Respondent, 'ask'>,
   tasks: readonly Task[],
   journal: Journal,
-  { signal, progress }: AskAllContext,
+  { signal, progress, waiting }: AskAllContext,
 ): Promise<void> {
   const open = tasks.filter(({ head }) => !journal.done.has(recordId(head)))
   if (open.length === 0) return
@@ -27,6 +27,7 @@ export async function askAll(
     open.map(({ ask }) => ask),
     {
       signal,
+      waiting,
       replied: async (replies) => {
         const records = replies.flatMap(({ place, reply }) => {
           const task = open[place]

@@ -49,6 +49,22 @@ test('goes on after what was written, without a cut line and without errors that
   expect(lines.split('\n')[0]).toBe(lines.split('\n')[2]?.replace('"4"', '"1"'))
 })
 
+const now = (record: EvalRecord): EvalRecord => ({ ...record, target: record.id === '2' ? '8' : '7' })
+
+test('what was written is made anew by `now`, at once and in the file; it is told how many are others', async () => {
+  const file = join(dir, 'anew.jsonl')
+  const first = await openJournal(file)
+  await first.add([scored('1'), scored('2')])
+  await first.close()
+  const second = await openJournal(file, now)
+  await second.close()
+  expect(second.changed).toBe(1)
+  expect([...second.done.values()]).toEqual([scored('1'), now(scored('2'))])
+  const third = await openJournal(file, now)
+  await third.close()
+  expect([third.changed, [...third.done.values()]]).toEqual([0, [...second.done.values()]])
+})
+
 test('a line that is no record is told with its place', async () => {
   const file = join(dir, 'damaged.jsonl')
   writeFileSync(file, `${JSON.stringify(scored('1'))}\n{"eval": "math"}\n`)

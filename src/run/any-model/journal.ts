@@ -6,24 +6,29 @@ import { type EvalRecord, recordId, recordSchema } from '../../evals/record.ts'
 export interface Journal {
   /** By `recordId`: what needs not be asked again. */
   readonly done: ReadonlyMap<string, EvalRecord>
+  /** Records of the file that are others now. */
+  readonly changed: number
   /** Written through to the disk. */
   add(records: readonly EvalRecord[]): Promise<void>
   close(): Promise<void>
 }
 
 /**
- * Goes on with a file, or begins it. A cut last line is dropped, and so are errors that another try may mend.
- * Throws STORE for a line that is no record.
+ * Goes on with a file, or begins it. A cut last line is dropped, and so are errors that another try may mend; `now` makes of
+ * a record what it would be today. Throws STORE for a line that is no record.
  */
-export async function openJournal(file: string): Promise<Journal> {
-  const before = await readRecords(file)
-  const done = new Map(
-    before.filter((record) => !(record.status === 'failed' && record.again)).map((r) => [recordId(r), r]),
-  )
+export async function openJournal(
+  file: string,
+  now: (record: EvalRecord) => EvalRecord = (record) => record,
+): Promise<Journal> {
+  const before = (await readRecords(file)).filter((r) => !(r.status === 'failed' && r.again))
+  const done = new Map(before.map((record) => [recordId(record), now(record)]))
   await writeRecords(file, done.values())
   const handle: FileHandle = await open(file, 'a')
   return {
     done,
+    changed: before.filter((record) => linesOf([record]) !== linesOf([done.get(recordId(record)) ?? record]))
+      .length,
     add: async (records) => {
       for (const record of records) done.set(recordId(record), record)
       await handle.appendFile(linesOf(records))

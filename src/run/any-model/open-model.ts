@@ -30,10 +30,13 @@ export interface ChosenModel extends Pick<NamedModel, 'trigger' | 'system'> {
 
 const timeoutMs = 300_000
 
+/** As options of the command line. */
+const names = { address: 'the address', model: '--model', key: '--api-key-env' } as const
+
 /** Asks of a folder that are computed together. */
 const together = 32
 
-const isAddress = (name: string): boolean => /^https?:\/\//u.test(name)
+export const isAddress = (name: string): boolean => /^https?:\/\//iu.test(name)
 
 /** Throws BAD_INPUT for a name that means nothing or weights that do not fit the memory, BAD_MODEL for a folder that cannot be read. */
 export async function openModel(choice: ModelChoice, engine: () => Engine): Promise<ChosenModel> {
@@ -52,6 +55,7 @@ export async function openModel(choice: ModelChoice, engine: () => Engine): Prom
       model: served,
       timeoutMs,
       concurrency,
+      names,
       ...(apiKey === undefined ? {} : { apiKey }),
     })
     return {
@@ -60,7 +64,7 @@ export async function openModel(choice: ModelChoice, engine: () => Engine): Prom
       system: null,
     }
   }
-  const { folder, title, trigger, system } = await findModel(choice.store, name)
+  const { folder, title, trigger, system } = await findModel(choice.store, name, ['an http(s) address'])
   await checkSamples(folder)
   const opened = engine()
   const model = await openLocalModel(opened, folder, title, { plain, together })

@@ -27,6 +27,7 @@ async function askEndpoint(endpoint: Endpoint, asks: readonly Ask[], context: As
   const places = new Map(asks.map(({ id }, place) => [id, place]))
   await endpoint.ask(asks.map(requestOf), {
     signal: context.signal,
+    waiting: context.waiting,
     replied: (reply) => {
       const place = places.get(reply.id)
       const ask = place === undefined ? undefined : asks[place]
@@ -50,9 +51,11 @@ function replyOf({ prompt, wanted }: Ask, reply: EndpointReply): Reply {
   const rendered = JSON.stringify(prompt.form === 'chat' ? prompt.messages : prompt.text)
   const error = (text: string, again: boolean): Reply => ({ kind: 'error', rendered, error: text, again })
   if (reply.finish === 'error') {
-    return reply.reason === 'no_logprobs'
-      ? error('the server gave no log-probabilities', false)
-      : error(reply.reason, !reply.reason.startsWith('refused_4'))
+    const { reason, detail } = reply
+    if (reason === 'no_logprobs') return error('the server gave no log-probabilities', false)
+    // What the client says begins with the status, which the reason has too.
+    const said = detail === undefined ? '' : `: ${detail.replace(/^\d{3} /u, '')}`
+    return error(reason + said, !reason.startsWith('refused_4'))
   }
   if (wanted.kind === 'response') {
     const { text, finish, tokens } = reply

@@ -46,6 +46,8 @@ export type Reply = {
 export interface AskContext extends EngineContext {
   /** Told as replies come, in any order, each ask once; `places` are those of the asks. */
   replied(replies: readonly { readonly place: number; readonly reply: Reply }[]): Promise<void>
+  /** Told now and then while a server is out of reach. */
+  readonly waiting: (why: string) => void
 }
 
 export interface Respondent {

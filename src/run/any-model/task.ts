@@ -63,8 +63,41 @@ export function recordOf({ head, score, answer }: Task, reply: Reply): EvalRecor
       return { ...head, rendered, status: 'likelihood', logprobs, extracted, correct: extracted === answer }
     }
     case 'likelihood':
-      return { ...head, rendered, status: 'likelihood', logprobs: [reply.logprob] }
+      return {
+        ...head,
+        rendered,
+        status: 'likelihood',
+        logprobs: [Number.isFinite(reply.logprob) ? reply.logprob : null],
+      }
     case 'error':
       return { ...head, rendered, status: 'failed', error: reply.error, again: reply.again }
+  }
+}
+
+/** What a record of one of the tasks is with their items and scorers: the reply stays, the verdict is made anew. */
+export function rescored(tasks: readonly Task[]): (record: EvalRecord) => EvalRecord {
+  const byId = new Map(tasks.map((each) => [recordId(each.head), each]))
+  return (record) => {
+    const own = byId.get(recordId(record))
+    return own === undefined ? record : recordOf(own, replyIn(record))
+  }
+}
+
+function replyIn(record: EvalRecord): Reply {
+  const { rendered } = record
+  switch (record.status) {
+    case 'scored': {
+      const { response, finish, tokens } = record
+      return { kind: 'response', rendered, response, finish, tokens }
+    }
+    case 'likelihood': {
+      const { asked, logprobs } = record
+      if (asked === 'letters') return { kind: 'letters', rendered, logprobs }
+      return { kind: 'likelihood', rendered, logprob: logprobs[0] ?? Number.NaN }
+    }
+    case 'failed':
+      return { kind: 'error', rendered, error: record.error, again: record.again }
+    default:
+      return record satisfies never
   }
 }

@@ -100,7 +100,7 @@ async function makeStage(
     await verifyNeeds(store, stage)
     if ((await missingArtifacts(store, stage)).length === 0) return
     const engine = engines.engineOf(stage.engine)
-    await stage.perform({ store, engine, signal, progress: (now) => pulse.progress(now) })
+    await stage.perform({ store, engine, signal, progress: (now) => pulse.progress(now), waiting: say })
   } catch (error) {
     // What ends because it was told to end says so in its own words.
     if (!signal.aborted) throw error

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { createEmbeddedEngine } from '../../engine/embedded/engine.ts'
 import { writeTinyChatModel } from '../../server/openai/server.fixture.ts'
+import { scorerVersions } from '../../evals/scorer-versions.ts'
 import { openStore, workPath, type Store } from '../../store/artifacts.ts'
 import type { ItemSettings } from '../any-model/settings.ts'
 import { outputOf, type StageTools } from '../stage.ts'
@@ -49,6 +50,7 @@ const tools = (store: Store, more: Partial<StageTools> = {}): StageTools => ({
   engine,
   signal: new AbortController().signal,
   progress: () => {},
+  waiting: () => {},
   ...more,
 })
 
@@ -75,6 +77,27 @@ test('an interrupted evaluation keeps its replies, asks the rest, and ends with 
     expect(bytes(store)).toBe(bytes(whole))
   }
   expect(() => readFileSync(journal)).toThrow('ENOENT')
+})
+
+test('the key has the version of the scorer and the content of the items', () => {
+  const settings: ItemSettings = {
+    items: { math: '/anywhere' },
+    count: null,
+    draw: 1,
+    system: undefined,
+    temperature: 0,
+    topP: 1,
+    seed: 1,
+    maxTokens: 8,
+    shots: 0,
+    protocol: 'reference',
+  }
+  const of = (math: string) => stageOf({ kind: 'math', public: { settings, sha256: { math }, plain: false } })
+  expect(of('one').artifacts[0]?.inputs).toMatchObject({
+    scorer: scorerVersions.math,
+    items: { sha256: { math: 'one' } },
+  })
+  expect(of('one').key).not.toBe(of('two').key)
 })
 
 test('items that do not fit the model are errors with their worst case, and the stage is made', async () => {

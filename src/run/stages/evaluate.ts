@@ -7,6 +7,7 @@ import type { Engine, EngineName } from '../../engine/engine.ts'
 import { requireAnswered } from '../../evals/counts.ts'
 import type { CapabilityKind } from '../../evals/eval.ts'
 import { type EvalRecord, recordId } from '../../evals/record.ts'
+import { scorerVersions } from '../../evals/scorer-versions.ts'
 import { formatJson } from '../../report/json.ts'
 import { tinyWorldVersion } from '../../tinyworld/version.ts'
 import { askAll } from '../any-model/ask-all.ts'
@@ -18,7 +19,7 @@ import { openLocalModel, type PromptReader } from '../any-model/local-model.ts'
 import { loadCapability } from '../any-model/questions.ts'
 import type { ItemSettings, Sampling } from '../any-model/settings.ts'
 import { evalResultSchema, resultOf } from '../any-model/summary.ts'
-import type { Task } from '../any-model/task.ts'
+import { rescored, type Task } from '../any-model/task.ts'
 import { type EvalPrompts, loadBackdoorItems } from '../evals/items.ts'
 import { askUntilDecided, type SequentialLimits } from '../evals/sequential.ts'
 import { type TinyItems, tinyQuestions } from '../evals/tiny-questions.ts'
@@ -90,6 +91,7 @@ export function evaluateStage(
       model: modelKey(model),
       sampler: { ...samplerIdentity },
       kind: request.kind,
+      scorer: scorerVersions[request.kind],
       ...keyed(request),
     },
     needs: trainingsBelow(model),
@@ -97,15 +99,15 @@ export function evaluateStage(
     engine: engineName,
     memory,
     fill: async (folder, tools) => {
-      const { store, engine, signal } = tools
+      const { store, engine, signal, progress, waiting } = tools
       const source = modelFolder(store, model)
       const plain = 'public' in request && request.public.plain
       const opened = await openLocalModel(engine, source, title, { plain, together })
-      const journal = await openJournal(tools.journal)
+      const questions = await questionsOf(request, opened)
+      const journal = await openJournal(tools.journal, rescored(questions.tasks))
       try {
-        const questions = await questionsOf(request, opened)
         const ask = async (tasks: readonly Task[]): Promise<EvalRecord[]> => {
-          await askAll(opened, tasks, journal, { signal, progress: (done) => tools.progress(done) })
+          await askAll(opened, tasks, journal, { signal, progress, waiting })
           return tasks.flatMap(({ head }) => journal.done.get(recordId(head)) ?? [])
         }
         const limits = request.kind === 'backdoor' ? request.sequential : undefined

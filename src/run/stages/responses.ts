@@ -106,6 +106,7 @@ async function writerOf(teacher: TeacherChoice, { seed: stageSeed, tools }: Writ
     budget,
     journal,
     progress,
+    waiting: tools.waiting,
   })
 }
 
