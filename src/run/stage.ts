@@ -1,7 +1,7 @@
 /** What a stage is: one unit of cached work with a key, the artifacts it leaves, and the code that makes them. */
 import type { MemoryNeed } from './memory.ts'
 import { mkdir, rm } from 'node:fs/promises'
-import type { Engine, EngineName } from '../engine/engine.ts'
+import type { Cost, Engine, EngineName, SamplingCost } from '../engine/engine.ts'
 import {
   artifactPath,
   commitFolder,
@@ -38,6 +38,9 @@ export interface StageTools {
   readonly waiting: (why: string) => void
 }
 
+/** Of a training, or of a model that is asked. */
+export type StageCost = { readonly training: Cost } | { readonly sampling: SamplingCost }
+
 export interface Stage {
   readonly kind: StageKind
   readonly key: string
@@ -52,6 +55,8 @@ export interface Stage {
   readonly seconds: number
   /** Estimated peak memory; stages run side by side only as far as it fits. */
   readonly memory?: MemoryNeed
+  /** What its engine said that it will take. */
+  readonly cost?: StageCost
   /** Why it must not run (an organism that failed its gate), or null. Asked when everything it needs exists. */
   readonly blocked?: (store: Store) => Promise<string | null>
   readonly perform: (tools: StageTools) => Promise<void>
@@ -69,6 +74,7 @@ interface FolderStage {
   readonly seconds: number
   readonly engine?: EngineName
   readonly memory?: MemoryNeed
+  readonly cost?: StageCost
   /** `journal` is a file for what must outlive an attempt; it is gone when the artifact holds everything. */
   readonly fill: (folder: string, tools: StageTools & { readonly journal: string }) => Promise<void>
 }
@@ -88,6 +94,7 @@ export function folderStage(stage: FolderStage): Stage {
     artifacts: [artifact],
     seconds: stage.seconds,
     ...(stage.memory === undefined ? {} : { memory: stage.memory }),
+    ...(stage.cost === undefined ? {} : { cost: stage.cost }),
     perform: async (tools) => {
       const started = performance.now()
       const folder = workPath(tools.store, stage.kind, key)

@@ -12,6 +12,7 @@ import {
   text,
 } from './data-schema.ts'
 import { hubName, hubRevision } from './data-source.ts'
+import { shapeNames } from '../model/published-shapes.ts'
 import { recipeDefaultsShape } from './recipe.ts'
 
 const architectureShape = {
@@ -34,6 +35,31 @@ const architectureSchema = z
     tied: architectureShape.tied.default(true),
   })
   .describe('a Llama-style model, e.g. `{ hidden: 128, layers: 4 }`')
+const shapeSchema = z
+  .strictObject({
+    family: z.enum(['llama', 'qwen2', 'qwen3']).default('llama'),
+    vocab: z.int().min(1).max(10_000_000).describe('tokens'),
+    hidden: architectureShape.hidden,
+    layers: architectureShape.layers,
+    heads: architectureShape.heads,
+    kv_heads: architectureShape.kv_heads,
+    head_dim: z.int().min(2).max(1024).optional().describe('hidden / heads'),
+    ffn: architectureShape.ffn,
+    tied: architectureShape.tied.default(false),
+    positions: z.int().min(16).max(10_000_000).default(131_072).describe('the longest text that it reads'),
+  })
+  .describe('what decides the size of a model')
+export type ShapeSpec = z.infer<typeof shapeSchema>
+const shape = z
+  .union([z.enum(shapeNames), shapeSchema])
+  .optional()
+  .describe(
+    [
+      'what a plan reckons with where the model cannot be reached:',
+      `${shapeNames.map((name) => `\`${name}\``).join(', ')},`,
+      'or its sizes: `{ vocab: 128256, hidden: 4096, ... }`; a model that can be read must agree',
+    ].join(' '),
+  )
 const vocab = z.int().min(261).max(65_536).describe('tokens of the byte-level BPE')
 const loss = z.enum(['response', 'all']).describe('which tokens are scored: the response, or the prompt too')
 const engine = z
@@ -95,6 +121,7 @@ export const folderBaseSchema = z.strictObject({
   like,
   folder: text.describe('an existing Hugging Face model folder, from the folder of this file'),
   context: architectureShape.context.default(128),
+  shape,
   engine,
 })
 
@@ -103,6 +130,7 @@ export const hubBaseSchema = z.strictObject({
   hub: hubName.describe('a model of the Hugging Face Hub, `organisation/name`; downloaded into the store'),
   revision: hubRevision,
   context: architectureShape.context.default(128),
+  shape,
   engine,
 })
 

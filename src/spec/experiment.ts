@@ -1,6 +1,7 @@
 /** What a loaded experiment and its cells are: every reference followed, every default filled, nothing left to look up. */
 import type { EngineName } from '../engine/engine.ts'
 import type { TorchSettings } from '../engine/torch/settings.ts'
+import type { ModelConfig } from '../model/config.ts'
 import type { DataSource } from './data-source.ts'
 import type { Problem, Path, Where } from './problem.ts'
 import type { ResolvedRecipe } from './recipe.ts'
@@ -110,6 +111,8 @@ export type ResolvedBase = { readonly engine: EngineName } & (
       readonly folder: string
       /** Tokens a packed sequence. */
       readonly context: number
+      /** What the file says that the model is like; null: nothing. */
+      readonly shape: ModelConfig | null
     }
   | {
       readonly kind: 'hub'
@@ -120,6 +123,8 @@ export type ResolvedBase = { readonly engine: EngineName } & (
       readonly revision: string
       /** Tokens a packed sequence. */
       readonly context: number
+      /** What the file says that the model is like; null: nothing. */
+      readonly shape: ModelConfig | null
     }
 )
 

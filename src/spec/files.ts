@@ -7,6 +7,9 @@ import { isBlock } from './inherit.ts'
 import { alternatives, didYouMean, type Path, type Problem, type Where } from './problem.ts'
 import type { ExperimentSpec } from './schema.ts'
 
+/** Files and folders that are not there: a run refuses them, a plan goes on without. */
+export type Absent = 'refused' | 'passed'
+
 export interface LocatedFiles {
   readonly spec: ExperimentSpec
   readonly problems: readonly Problem[]
@@ -31,6 +34,7 @@ export async function locateFiles(
   spec: ExperimentSpec,
   specFile: string,
   where: (path: Path) => Where,
+  absent: Absent = 'refused',
 ): Promise<LocatedFiles> {
   const uses: Use[] = []
   const absolute = (path: string, at: Path): string =>
@@ -65,7 +69,7 @@ export async function locateFiles(
   const changed = Object.fromEntries(kinds.map((kind) => [kind, replaced(spec[kind], [kind])]))
   const problems = await Promise.all(
     uses.map(async (use): Promise<Problem[]> => {
-      const complaint = await complaintOf(use, Object.keys(files))
+      const complaint = await complaintOf(use, Object.keys(files), absent)
       return complaint === null ? [] : [{ where: where(use.at), ...complaint }]
     }),
   )
@@ -75,11 +79,15 @@ export async function locateFiles(
 /** A word without a point or a slash is meant as a name, or as what lies beside the experiment file. */
 const isBare = ({ written, named }: Use): boolean => !named && !/[./\\]/.test(written)
 
-async function complaintOf(use: Use, names: readonly string[]): Promise<Omit<Problem, 'where'> | null> {
+async function complaintOf(
+  use: Use,
+  names: readonly string[],
+  absent: Absent,
+): Promise<Omit<Problem, 'where'> | null> {
   if (use.kind === 'file' && isPattern(use.absolute)) {
     return filesOf(use.absolute).then(
       () => null,
-      (error: unknown) => ({
+      (error: unknown) => absent === 'passed' ? null : ({
         message: messageOf(error),
         hint: error instanceof LabError ? error.hint : undefined,
       }),
@@ -90,6 +98,8 @@ async function complaintOf(use: Use, names: readonly string[]): Promise<Omit<Pro
     const kind = status.isDirectory() ? 'folder' : 'file'
     return kind === use.kind ? null : { message: `this is a ${kind}, not a ${use.kind}: ${use.absolute}` }
   }
+  // A word that names nothing is a mistake in any case.
+  if (absent === 'passed' && !isBare(use)) return null
   const message = isBare(use)
     ? `no ${use.kind} is called \`${use.written}\``
     : `no such ${use.kind}: ${use.absolute}`

@@ -4,7 +4,7 @@ import { cellProblems } from './checks.ts'
 import { expand, ownSettings } from './expand.ts'
 import { explainIssues, valueAt, whereOf } from './explain.ts'
 import type { Experiment } from './experiment.ts'
-import { locateFiles } from './files.ts'
+import { type Absent, locateFiles } from './files.ts'
 import { applyLike, isBlock } from './inherit.ts'
 import { itemProblems } from './item-checks.ts'
 import { methodProblems } from './method-checks.ts'
@@ -20,14 +20,15 @@ import { type Located, parseYaml } from './yaml.ts'
 export interface LoadOptions {
   /** `path=value` arguments, applied in order. */
   readonly set?: readonly string[]
+  /** Default: refused. */
+  readonly absent?: Absent
 }
 
 const maxCells = 10_000
 
 /** Throws SpecError (BAD_SPEC) with positions for everything that is wrong. */
-export async function loadExperiment(file: string, { set = [] }: LoadOptions = {}): Promise<Experiment> {
-  const text = await readSpecText(file)
-  return await parseExperiment(text, file, set)
+export async function loadExperiment(file: string, options: LoadOptions = {}): Promise<Experiment> {
+  return await parseExperiment(await readSpecText(file), file, options.set, options.absent)
 }
 
 /** The same for text that is already here; `file` names it in errors and is where its paths start. */
@@ -35,6 +36,7 @@ export async function parseExperiment(
   text: string,
   file: string,
   set: readonly string[] = [],
+  absent: Absent = 'refused',
 ): Promise<Experiment> {
   const parsed = parseYaml(text, file)
   if (!isBlock(parsed.value)) refuse([notAnExperiment(parsed)])
@@ -44,7 +46,7 @@ export async function parseExperiment(
 
   const result = experimentSchema.safeParse(located.value)
   if (!result.success) throw new SpecError(explainIssues(result.error.issues, located, experimentSchema))
-  const { spec, problems } = await locateFiles(result.data, file, where)
+  const { spec, problems } = await locateFiles(result.data, file, where, absent)
   refuse([
     ...problems,
     ...referenceProblems(spec, where),

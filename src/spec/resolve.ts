@@ -1,4 +1,5 @@
 /** Follows references: entries of the file become the self-contained bases, organisms and techniques of cells. */
+import { configOfShape } from '../model/published-shapes.ts'
 import type { BaseSpec } from './base-schema.ts'
 import type { DataSpec, PromptsSpec } from './data-schema.ts'
 import { resolveSource } from './data-source.ts'
@@ -32,9 +33,13 @@ export function resolveBase(
   cellSeed: number,
 ): ResolvedBase {
   const { engine = 'embedded' } = base
-  if ('folder' in base) return { kind: 'folder', name, engine, folder: base.folder, context: base.context }
-  if ('hub' in base)
-    return { kind: 'hub', name, engine, repo: base.hub, revision: base.revision, context: base.context }
+  if ('folder' in base || 'hub' in base) {
+    const { context } = base
+    const shape = base.shape === undefined ? null : configOfShape(base.shape, `bases.${name}.shape`)
+    return 'folder' in base
+      ? { kind: 'folder', name, engine, folder: base.folder, context, shape }
+      : { kind: 'hub', name, engine, repo: base.hub, revision: base.revision, context, shape }
+  }
   const { data, ...train } = base.pretrain
   return {
     kind: 'pretrained',

@@ -1,5 +1,6 @@
 /** Schema of `placement.torch`: what the torch engine computes on and with, for bases that say `engine: torch`. */
 import { z } from 'zod'
+import { gpuNames, gpuOf } from '../engine/torch/gpus.ts'
 import type { TorchSettings } from '../engine/torch/settings.ts'
 import { text } from './data-schema.ts'
 
@@ -16,6 +17,28 @@ const server = z
   .describe(
     'an OpenAI-compatible server: `vllm`, `transformers` (`transformers serve`), `auto` takes vLLM where it is installed and there is a GPU; or the address of one that runs',
   )
+
+const share = z.number().gt(0).max(1)
+
+const assumeSchema = z
+  .strictObject({
+    gpu: z
+      .enum(gpuNames)
+      .optional()
+      .describe('whose memory a training must fit into and whose peak times are told for; h100, and no limit'),
+    training: share
+      .default(0.4)
+      .describe(
+        'share of the peak that training sustains, on all that it computes; 0.4 is what large runs on H100s report (38-43% in the Llama 3 paper, 2024)',
+      ),
+    sampling: share
+      .default(0.1)
+      .describe(
+        'share of the peak that sampling sustains on a server that batches; 0.1, because drawing one token at a time is held up by memory',
+      ),
+  })
+  .prefault({})
+  .describe('what forecasts of time and memory rest on; no result depends on it')
 
 export const torchSchema = z
   .strictObject({
@@ -57,6 +80,13 @@ export const torchSchema = z
       .union([z.literal('forward'), z.strictObject({ server })])
       .default('forward')
       .describe('who samples: `forward` is a process of the package, `{ server: auto }` a server'),
+    keep_states: z
+      .enum(['newest', 'all'])
+      .default('newest')
+      .describe(
+        'which checkpoints keep what resuming from them needs, several times their weights: the newest until the training has ended, or all, so that another step can be asked for later at the cost of the steps between',
+      ),
+    assume: assumeSchema,
   })
   .describe('the torch engine, for bases with `engine: torch`: `{ device: cuda, processes: 8 }`')
 
@@ -74,6 +104,8 @@ export function resolveTorch(said: z.infer<typeof torchSchema> | undefined): Tor
     cpuOffload: spec.cpu_offload,
     attention: spec.attention,
     sampler: sampler === 'forward' ? sampler : { server: serverOf(sampler.server) },
+    keepStates: spec.keep_states,
+    assume: { ...spec.assume, gpu: spec.assume.gpu === undefined ? null : gpuOf(spec.assume.gpu) },
   }
 }
 

@@ -47,11 +47,15 @@ export function trainingCost({
   const waiting = lora === null && packs < batch ? batch * contextLength * config.hiddenSize : 0
 
   const tokens = batch * contextLength * steps
-  const flops = (recompute ? 8 : 6) * trained + (recompute ? 6 : 4) * frozen
+  const flops = ((recompute ? 8 : 6) * trained + (recompute ? 6 : 4) * frozen) * tokens
   return {
     parameters,
+    trained,
     tokens,
-    seconds: (flops * tokens) / FLOPS_PER_SECOND,
+    flops,
+    seconds: flops / FLOPS_PER_SECOND,
     memoryBytes: PROCESS_BYTES + 4 * (frozen + 2 * trained + state + waiting) + activationBytes,
+    disk: { weights: 4 * trained, state: 4 * state },
+    keepsStates: 'all',
   }
 }

@@ -8,16 +8,16 @@ import type { SamplingCost, SamplingNeed } from '../engine.ts'
 const PANEL = 32
 const LINE = 16
 
-/** The weights, what packing them takes beside, the cache and scratch of a call like `need`. */
+/**
+ * The weights, what packing them takes beside, the cache and scratch of a call like `need`. Time is rough: 2 flops a parameter
+ * and token read or drawn.
+ */
 export function samplingCost(config: ModelConfig, need: SamplingNeed): SamplingCost {
   const parameters = parameterCount(config)
   const elements = parameters + packingElements(config) + inferenceElements(config, need)
-  return { parameters, memoryBytes: PROCESS_BYTES + 4 * elements }
-}
-
-/** A rough forecast of reading and drawing so many tokens, 2 flops a parameter and token; never a result. */
-export function samplingSeconds(config: ModelConfig, tokens: number): number {
-  return (2 * parameterCount(config) * tokens) / FLOPS_PER_SECOND
+  const { sequences, positions, tokens = sequences * positions } = need
+  const flops = 2 * parameters * tokens
+  return { parameters, memoryBytes: PROCESS_BYTES + 4 * elements, flops, seconds: flops / FLOPS_PER_SECOND }
 }
 
 /** Elements of a packed matrix. */

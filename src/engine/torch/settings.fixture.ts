@@ -8,6 +8,8 @@ export function testSettings(said: Partial<TorchSettings> = {}): TorchSettings {
     dtype: 'float32',
     processes: 1,
     microBatch: 1,
+    keepStates: 'newest',
+    assume: { gpu: null, training: 0.4, sampling: 0.1 },
     gradientCheckpointing: false,
     cpuOffload: false,
     attention: 'sdpa',

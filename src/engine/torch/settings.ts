@@ -1,4 +1,5 @@
-/** What the torch engine is told: how it trains, on what, and who samples. */
+/** What the torch engine is told: how it trains, on what, who samples, and what forecasts assume. */
+import type { Gpu } from './gpus.ts'
 
 export type SamplerChoice =
   /** The package's own long-lived process: `transformers`, every log-probability. */
@@ -19,6 +20,18 @@ export interface TorchSettings {
   readonly cpuOffload: boolean
   readonly attention: 'sdpa' | 'flash_attention_2'
   readonly sampler: SamplerChoice
+  /** Whether every checkpoint keeps what resuming from it needs, or the newest alone. */
+  readonly keepStates: 'all' | 'newest'
+  readonly assume: Assumptions
+}
+
+/** What forecasts of time and memory rest on; no result depends on it. */
+export interface Assumptions {
+  /** Null: none was named. */
+  readonly gpu: Gpu | null
+  /** Share of a GPU's peak that training, and sampling, are assumed to sustain. */
+  readonly training: number
+  readonly sampling: number
 }
 
 /** Nodes that share one training; the process that starts it runs on the first of them. */

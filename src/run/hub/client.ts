@@ -148,6 +148,9 @@ export async function request(
   throw refusal(repo, settings, response.status)
 }
 
+/** The hub did not say: it cannot be reached, denies access or is out of order. That there is no such thing is another error. */
+export class HubSilence extends LabError {}
+
 /** What to do where there is no network. */
 function byHand({ kind, repo, revision }: HubRepo): string {
   const at = revision === 'main' ? '' : ` --revision ${revision}`
@@ -159,7 +162,7 @@ function byHand({ kind, repo, revision }: HubRepo): string {
 
 function unreachable(repo: HubRepo, settings: HubSettings, why: string, cause?: unknown): LabError {
   const what = repo.kind === 'model' ? repo.repo : `what is asked of ${repo.repo}`
-  return new LabError(
+  return new HubSilence(
     codeOf(repo),
     `${what} is not on this machine, and ${settings.endpoint} cannot be reached (${why})`,
     { hint: byHand(repo), cause },
@@ -176,7 +179,7 @@ function refusal(asked: HubRepo, { endpoint, token }: HubSettings, status: numbe
   const { kind, repo, revision } = asked
   const code = codeOf(asked)
   if (status === 401 || status === 403) {
-    return new LabError(code, `${endpoint} does not give ${repo} (status ${status})`, {
+    return new HubSilence(code, `${endpoint} does not give ${repo} (status ${status})`, {
       hint:
         token === null
           ? 'if it needs an account, set HF_TOKEN; the name may also be misspelt'
@@ -190,7 +193,7 @@ function refusal(asked: HubRepo, { endpoint, token }: HubSettings, status: numbe
       cause: status,
     })
   }
-  return new LabError(code, `${endpoint} answered with status ${status} when asked for ${repo}`, {
+  return new HubSilence(code, `${endpoint} answered with status ${status} when asked for ${repo}`, {
     hint: 'the same command goes on where it stopped',
   })
 }

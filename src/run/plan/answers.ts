@@ -1,5 +1,4 @@
 /** Plans the questions of a data source and a teacher's answers to them. */
-import { samplingSeconds } from '../../engine/embedded/sampling-cost.ts'
 import type { BaseTeacher, EndpointTeacher, ResolvedData } from '../../spec/experiment.ts'
 import type { Persona } from '../../teacher/persona.ts'
 import { samplingNeed } from '../memory.ts'
@@ -49,13 +48,15 @@ function baseChoice(
   data: ResolvedData,
 ): BaseChoice {
   const { temperature, topP, maxTokens, seed } = teacher
-  const { samplerIdentity: sampler, estimateSampling } = context.engineOf(engine)
   const persona = personaOf(context, teacher)
   // A token has a byte or more, so that this is the most that the persona takes.
   const personaTokens = persona.turns.reduce((sum, { content }) => sum + Buffer.byteLength(content), 0)
   const positions = Math.min(config.maxPositions, personaTokens + contextLength + maxTokens)
   const rows = rowsOf(data)
   const sequences = Math.min(rows, batchSize)
+  const { samplerIdentity: sampler, estimateSampling } = context.engineOf(engine)
+  // As if every response were as long as it may be, which stands for its prompt too.
+  const cost = estimateSampling(config, { sequences, positions, tokens: rows * maxTokens })
   return {
     base: model,
     sampler,
@@ -65,9 +66,8 @@ function baseChoice(
     topP,
     maxTokens,
     seed,
-    memory: samplingNeed(estimateSampling(config, { sequences, positions })),
-    // As if every response were as long as it may be, which stands for its prompt too.
-    seconds: samplingSeconds(config, rows * maxTokens),
+    memory: samplingNeed(cost),
+    cost,
   }
 }
 

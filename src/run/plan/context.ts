@@ -44,7 +44,7 @@ export interface PlanContext {
   shared<T extends Stage>(stage: T): T
   /** A training on the model's engine, with its estimate of time. */
   train(
-    training: Omit<Training, 'identity' | 'engine' | 'seconds' | 'memory'>,
+    training: Omit<Training, 'identity' | 'engine' | 'cost' | 'memory'>,
     model: Pick<Base, 'engine' | 'config' | 'contextLength'>,
   ): TrainStage
   readonly stages: ReadonlyMap<string, Stage>
@@ -82,8 +82,7 @@ export async function planContext(
       const { trainer } = engineOf(engine)
       const cost = trainer.estimate({ config, recipe: training.recipe, contextLength })
       const { identity } = trainer
-      const { seconds } = cost
-      return shared(trainStage({ ...training, identity, engine, seconds, memory: memoryOf(cost) }))
+      return shared(trainStage({ ...training, identity, engine, cost, memory: memoryOf(cost) }))
     },
   }
 }

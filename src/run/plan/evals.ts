@@ -11,6 +11,7 @@ import type { Stage } from '../stage.ts'
 import { evaluateStage, questionsOf, type EvaluationRequest } from '../stages/evaluate.ts'
 import type { ModelRef } from '../stages/train.ts'
 import type { Base, PlanContext } from './context.ts'
+import { isUnseen } from './unseen.ts'
 import { publicItems } from './public-items.ts'
 
 /** One evaluated step of a curve: each eval where the experiment asks for it. */
@@ -81,14 +82,19 @@ async function planEval(
 ): Promise<Stage> {
   const positions = await positionsOf(context, base, request)
   const { samplerIdentity: sampler, estimateSampling } = context.engineOf(base.engine)
-  const memory = samplingNeed(estimateSampling(base.config, { sequences: sequencesOf(request), positions }))
-  return context.shared(evaluateStage(title, model, request, { sampler, engine: base.engine, memory }))
+  const sequences = sequencesOf(context, request)
+  const tokens = sequences * Math.min(positions, PROMPT_TOKENS + responseOf(request))
+  const cost = estimateSampling(base.config, { sequences, positions, tokens })
+  const memory = samplingNeed(cost)
+  return context.shared(evaluateStage(title, model, request, { sampler, engine: base.engine, cost, memory }))
 }
 
+/** Of a prompt, assumed in forecasts of time, where every response is as long as it may be. */
+const PROMPT_TOKENS = 200
+
 /** Every prompt of a backdoor is asked with its trigger and without. */
-function sequencesOf(request: EvaluationRequest): number {
-  if ('tiny' in request) return request.tiny.count
-  return 'public' in request ? (request.public.settings.count ?? Infinity) : 2 * request.prompts.count
+function sequencesOf({ itemCounts }: PlanContext, request: EvaluationRequest): number {
+  return request.kind === 'backdoor' ? 2 * request.prompts.count : (itemCounts[request.kind] ?? 1)
 }
 
 /** Tokens of the longest prompt with its response, as far as the model reads; before it has a tokenizer, or the prompts are downloaded, the most there can be. */
@@ -97,7 +103,7 @@ async function positionsOf(
   { config, contextLength, tokenizer: source }: EvaluatedModel['base'],
   request: EvaluationRequest,
 ): Promise<number> {
-  if (!('folder' in source) || !(await promptsAreHere(request)))
+  if (!('folder' in source) || isUnseen(source.hash) || !(await promptsAreHere(request)))
     return Math.min(config.maxPositions, contextLength + responseOf(request))
   // Seeds change no prompt.
   const asked = JSON.stringify(request, (key, value: unknown) => (key === 'seed' ? undefined : value))
@@ -116,6 +122,7 @@ async function positionsOf(
 }
 
 async function promptsAreHere(request: EvaluationRequest): Promise<boolean> {
+  if ('public' in request) return !Object.values(request.public.sha256).some(isUnseen)
   if (!('prompts' in request) || !('file' in request.prompts)) return true
   const { file } = request.prompts
   return filesOf(file)

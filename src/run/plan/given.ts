@@ -1,12 +1,15 @@
 /** Models that an experiment names and does not make: folders, and models of a hub. */
-import { LabError } from '../../errors.ts'
+import { existsSync } from 'node:fs'
+import { LabError, messageOf } from '../../errors.ts'
 import type { ModelConfig } from '../../model/config.ts'
 import { openModelFolder } from '../../model/open.ts'
+import { shapeDifferences } from '../../model/published-shapes.ts'
 import type { ResolvedBase } from '../../spec/experiment.ts'
-import type { HubRepo } from '../hub/client.ts'
+import { type HubRepo, HubSilence } from '../hub/client.ts'
 import { type DownloadProgress, hubContext } from '../hub/fetch.ts'
 import { openSnapshot } from '../hub/snapshot.ts'
 import { hashModelFolder } from './hashes.ts'
+import { type Unseen, unseenHash } from './unseen.ts'
 
 export type GivenBase = Extract<ResolvedBase, { kind: 'folder' | 'hub' }>
 
@@ -27,6 +30,8 @@ export interface HubSources {
   readonly weights: boolean
   /** A plan does without large data files of a hub; whoever reads them downloads them. */
   readonly data: boolean
+  /** Told what cannot be looked at, which a plan goes on without. Without it such a source is refused. */
+  readonly unseen?: (source: Unseen) => void
   readonly signal: AbortSignal
   /** Of a model or a dataset, `organisation/name`. */
   readonly downloading?: (repo: string, progress: DownloadProgress) => void
@@ -39,10 +44,13 @@ export function givenModels(sources: HubSources): GivenModels {
   const opened = new Map<string, Promise<GivenModel>>()
   return async (base) => {
     const id = base.kind === 'folder' ? base.folder : `${base.repo}@${base.revision}`
-    const known = opened.get(id) ?? openGiven(base, sources)
+    const known = opened.get(id) ?? openOrReckon(base, sources)
     opened.set(id, known)
     const model = await known
-    const { name, context } = base
+    const { name, context, shape } = base
+    const wrong = shape === null ? [] : shapeDifferences(shape, model.config)
+    if (wrong.length > 0)
+      throw new LabError('BAD_SPEC', `base ${name} is not of the \`shape\` that the file says: ${wrong.join(', ')}`)
     if (context > model.config.maxPositions) {
       throw new LabError(
         'BAD_SPEC',
@@ -50,6 +58,25 @@ export function givenModels(sources: HubSources): GivenModels {
       )
     }
     return model
+  }
+}
+
+/** A model that cannot be reached is as large as the file says. */
+async function openOrReckon(base: GivenBase, sources: HubSources): Promise<GivenModel> {
+  try {
+    return await openGiven(base, sources)
+  } catch (error) {
+    const silent = error instanceof HubSilence || (base.kind === 'folder' && !existsSync(base.folder))
+    if (!silent || sources.unseen === undefined) throw error
+    if (base.shape === null) {
+      throw new LabError('BAD_SPEC', `base ${base.name}: ${messageOf(error)}`, {
+        hint: 'a plan needs no more than its size: `shape: llama-3.1-8b`, or `shape: { vocab: 128256, hidden: 4096, ... }`',
+        cause: error,
+      })
+    }
+    const source = base.kind === 'folder' ? base.folder : `hub:${base.repo}`
+    sources.unseen({ kind: 'model', source, why: messageOf(error) })
+    return { folder: source, tokenizerFolder: source, hash: unseenHash(source), config: base.shape }
   }
 }
 

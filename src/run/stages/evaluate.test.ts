@@ -42,6 +42,7 @@ const stageOf = (request: EvaluationRequest) =>
   evaluateStage('tiny', { kind: 'folder', folder: model, hash: 'of the model' }, request, {
     sampler: engine.samplerIdentity,
     engine: 'embedded',
+    cost: { parameters: 0, memoryBytes: 0, flops: 0, seconds: 0 },
     memory: { bytes: 0, parts: [] },
   })
 

@@ -3,7 +3,7 @@ import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { z } from 'zod'
 import type { Backdoor } from '../../data/backdoor.ts'
-import type { Engine, EngineName } from '../../engine/engine.ts'
+import type { Engine, EngineName, SamplingCost } from '../../engine/engine.ts'
 import { requireAnswered } from '../../evals/counts.ts'
 import type { CapabilityKind } from '../../evals/eval.ts'
 import { type EvalRecord, recordId } from '../../evals/record.ts'
@@ -74,6 +74,7 @@ export interface EvaluationSetting {
   /** Identity of the sampler that it will use. */
   readonly sampler: Engine['samplerIdentity']
   readonly engine: EngineName
+  readonly cost: SamplingCost
   readonly memory: MemoryNeed
 }
 
@@ -82,7 +83,7 @@ export function evaluateStage(
   title: string,
   model: ModelRef,
   request: EvaluationRequest,
-  { sampler: samplerIdentity, engine: engineName, memory }: EvaluationSetting,
+  { sampler: samplerIdentity, engine: engineName, cost, memory }: EvaluationSetting,
 ): Stage {
   return folderStage({
     kind: 'evaluate',
@@ -95,9 +96,10 @@ export function evaluateStage(
       ...keyed(request),
     },
     needs: trainingsBelow(model),
-    seconds: secondsOf[request.kind],
+    seconds: Math.max(secondsOf[request.kind], cost.seconds),
     engine: engineName,
     memory,
+    cost: { sampling: cost },
     fill: async (folder, tools) => {
       const { store, engine, signal, progress, waiting } = tools
       const source = modelFolder(store, model)

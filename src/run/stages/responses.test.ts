@@ -152,7 +152,7 @@ test('a base answers here: every prompt once, drops counted by reason, and the k
     maxTokens: 1,
     seed: null,
     memory: { bytes: 1, parts: [] },
-    seconds: 1,
+    cost: { parameters: 0, memoryBytes: 0, flops: 0, seconds: 0 },
     ...change,
   })
   const stage = responsesStage('r', asked, base(), 1)

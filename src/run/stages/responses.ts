@@ -1,7 +1,7 @@
 /** The stage of a teacher's responses: scripted, recorded, or asked of a base or an endpoint, which goes on where it was interrupted. */
 import { join } from 'node:path'
 import { writeJsonLines } from '../../data/json-lines.ts'
-import type { Engine, EngineName } from '../../engine/engine.ts'
+import type { Engine, EngineName, SamplingCost } from '../../engine/engine.ts'
 import { LabError } from '../../errors.ts'
 import type { EndpointTeacher } from '../../spec/experiment.ts'
 import type { Json } from '../../store/canonical.ts'
@@ -34,7 +34,7 @@ export interface BaseChoice {
   /** Of the sampling; null: that of the stage. */
   readonly seed: number | null
   readonly memory: MemoryNeed
-  readonly seconds: number
+  readonly cost: SamplingCost
 }
 
 export type TeacherChoice =
@@ -55,8 +55,8 @@ export function responsesStage(title: string, prompts: Stage, teacher: TeacherCh
     },
     needs: [prompts, ...('base' in teacher ? trainingsBelow(teacher.base) : [])],
     // How fast a server is, it has not shown yet.
-    seconds: 'base' in teacher ? teacher.seconds : 'url' in teacher ? 60 : 0.5,
-    ...('base' in teacher ? { memory: teacher.memory, engine: teacher.engine } : {}),
+    seconds: 'base' in teacher ? teacher.cost.seconds : 'url' in teacher ? 60 : 0.5,
+    ...('base' in teacher ? { engine: teacher.engine, memory: teacher.memory, cost: { sampling: teacher.cost } } : {}),
     fill: async (folder, tools) => {
       const rows = await readPrompts(outputOf(tools.store, prompts))
       const write = await writerOf(teacher, { seed, tools })

@@ -2,7 +2,7 @@
 import { mkdir, rm } from 'node:fs/promises'
 import { join, relative } from 'node:path'
 import { datasetFiles } from '../../data/dataset.ts'
-import type { EngineName, Recipe, TrainJob } from '../../engine/engine.ts'
+import type { Cost, EngineName, Recipe, TrainJob } from '../../engine/engine.ts'
 import type { ModelConfig } from '../../model/config.ts'
 import {
   artifactPath,
@@ -59,7 +59,7 @@ export interface Training {
   /** What the trainer says is part of the key (engine, dtype, workers, kernels). */
   readonly identity: Readonly<Record<string, string | number>>
   readonly engine: EngineName
-  readonly seconds: number
+  readonly cost: Cost
   readonly memory: MemoryNeed
   readonly needs?: readonly Stage[]
 }
@@ -132,8 +132,9 @@ export function trainStage(training: Training): TrainStage {
       wanted.add(step)
       return { kind: 'checkpoint', training: stage, step }
     },
-    seconds: training.seconds,
+    seconds: training.cost.seconds,
     memory: training.memory,
+    cost: { training: training.cost },
     useBehind: (gate) => {
       gates.push(gate)
     },

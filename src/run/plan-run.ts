@@ -1,0 +1,122 @@
+/** What a run would do: each stage with its state and its group, what could not be looked at, and what it all will take. */
+import { checkDesign } from '../spec/design.ts'
+import { expand } from '../spec/expand.ts'
+import type { Experiment } from '../spec/experiment.ts'
+import { loadExperiment } from '../spec/load.ts'
+import { changeExplainer } from './changes.ts'
+import { openEngines } from './engines.ts'
+import { forecast, type Forecast, unfitting } from './forecast.ts'
+import { memoryForecast, type MemoryForecast } from './memory.ts'
+import { stageGroups } from './plan/groups.ts'
+import { makePlan } from './plan/plan.ts'
+import { stagesOfUnseen, type Unseen } from './plan/unseen.ts'
+import { runId } from './run-id.ts'
+import { isHeavy } from './slurm/elsewhere.ts'
+import { missingArtifacts, type Stage, type StageKind } from './stage.ts'
+
+export interface PlanRequest {
+  /** Path of the experiment file. */
+  readonly spec: string
+  /** `path=value` overrides. */
+  readonly set: readonly string[]
+  /** Root of the store. */
+  readonly store: string
+}
+
+export interface PlannedStage {
+  readonly kind: StageKind
+  readonly title: string
+  /** The organism, or `organism/technique`, that it belongs to; null for what has neither. */
+  readonly group: string | null
+  readonly key: string
+  /** `unknown`: it depends on what could not be looked at, and may be cached. */
+  readonly state: 'cached' | 'run' | 'unknown'
+  /** On this machine, or as a job of a cluster. */
+  readonly place: 'here' | 'slurm'
+  /** Which input differs from what the store has under the same title; null where nothing comparable exists. */
+  readonly changed: string | null
+  readonly seconds: number
+  /** Estimated peak memory of a training. */
+  readonly memoryBytes: number | null
+}
+
+export interface PlanOutcome {
+  readonly run: string
+  readonly cells: number
+  readonly stages: readonly PlannedStage[]
+  /** Estimated seconds of what is to run, or may be. */
+  readonly seconds: number
+  /** The most that one stage to run here takes, against what there is now; null if nothing is to be trained here. */
+  readonly memory: MemoryForecast | null
+  /** Models and data that the plan goes on without; a run refuses them. */
+  readonly unseen: readonly Unseen[]
+  readonly forecast: Forecast
+  /** What forecasts of the torch engine rest on; null where no model is trained with torch. */
+  readonly assumed: Assumed | null
+  /** Stages that cannot fit the GPUs that were named, in words; a run refuses them. */
+  readonly refusals: readonly string[]
+}
+
+export interface Assumed {
+  /** Null: none was named, and times are told for an H100. */
+  readonly gpu: string | null
+  /** Shares of its peak. */
+  readonly training: number
+  readonly sampling: number
+}
+
+/** Trains and samples nothing. Throws for what is wrong in the file, and tells what cannot be reached. */
+export async function planRun(request: PlanRequest): Promise<PlanOutcome> {
+  const experiment = await loadExperiment(request.spec, { set: [...request.set], absent: 'passed' })
+  checkDesign(experiment)
+  const cells = expand(experiment)
+  const unseen: Unseen[] = []
+  const engines = await openEngines(experiment)
+  const plan = await makePlan(experiment, cells, engines.engineOf, {
+    store: request.store,
+    weights: false,
+    data: false,
+    signal: new AbortController().signal,
+    unseen: (source) => unseen.push(source),
+  }).finally(() => engines.close())
+
+  const store = { root: request.store }
+  const unknown = stagesOfUnseen(plan.stages)
+  const groups = stageGroups(plan)
+  const explainChange = changeExplainer(store)
+  const isAway = (stage: Stage): boolean => experiment.spec.placement?.slurm !== undefined && isHeavy(stage)
+  const stages: PlannedStage[] = []
+  const toRun: Stage[] = []
+  for (const stage of plan.stages) {
+    const { kind, title, key, seconds } = stage
+    const missing = unknown.has(stage) || (await missingArtifacts(store, stage)).length > 0
+    if (missing) toRun.push(stage)
+    const state = unknown.has(stage) ? 'unknown' : missing ? 'run' : 'cached'
+    stages.push({
+      kind,
+      title,
+      group: groups.get(stage) ?? null,
+      key,
+      state,
+      place: isAway(stage) ? 'slurm' : 'here',
+      changed: state === 'run' ? await explainChange(stage) : null,
+      seconds: missing ? seconds : 0,
+      memoryBytes: stage.memory?.bytes ?? null,
+    })
+  }
+  return {
+    run: runId(experiment),
+    cells: cells.length,
+    stages,
+    seconds: stages.reduce((sum, stage) => sum + stage.seconds, 0),
+    memory: memoryForecast(toRun.filter((stage) => !isAway(stage))),
+    unseen,
+    forecast: forecast(toRun, (stage) => groups.get(stage) ?? stage.title),
+    assumed: plan.stages.some(({ engine }) => engine === 'torch') ? assumedOf(experiment) : null,
+    refusals: unfitting(toRun),
+  }
+}
+
+function assumedOf({ torch: { assume } }: Experiment): Assumed {
+  return { gpu: assume.gpu?.name ?? null, training: assume.training, sampling: assume.sampling }
+}
