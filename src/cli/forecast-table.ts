@@ -25,7 +25,12 @@ export function forecastTable({ rows, total }: Forecast, assumed: Assumed | null
     ...(total.gpuHours === null ? [] : [`${count(total.gpuHours)} GPU hours`]),
     `${large(total.diskBytes)} of disk`,
   ]
-  return [...lines, `together: ${sum.join(', ')}`, ...notes, ...(assumed === null ? [] : [assumptions(assumed)])]
+  return [
+    ...lines,
+    `together: ${sum.join(', ')}`,
+    ...notes,
+    ...(assumed === null ? [] : [assumptions(assumed)]),
+  ]
 }
 
 function cellsOf(row: ForecastRow, onGpus: boolean): string[] {
@@ -57,12 +62,14 @@ function assumptions({ gpu, training, sampling }: Assumed): string {
 
 /** `193M`, `1.2k`, `76`. */
 export function count(n: number): string {
-  const [size, unit] = n >= 1e12 ? [1e12, 'T'] : n >= 1e9 ? [1e9, 'B'] : n >= 1e6 ? [1e6, 'M'] : n >= 1e4 ? [1e3, 'k'] : [1, '']
+  const [size, unit] =
+    n >= 1e12 ? [1e12, 'T'] : n >= 1e9 ? [1e9, 'B'] : n >= 1e6 ? [1e6, 'M'] : n >= 1e4 ? [1e3, 'k'] : [1, '']
   const scaled = n / size
   return `${scaled >= 100 || Number.isInteger(scaled) ? Math.round(scaled) : scaled.toFixed(1)}${unit}`
 }
 
-const large = (bytes: number): string => (bytes >= 1e12 ? `${(bytes / 1e12).toFixed(1)} TB` : gigabytes(bytes))
+const large = (bytes: number): string =>
+  bytes >= 1e12 ? `${(bytes / 1e12).toFixed(1)} TB` : gigabytes(bytes)
 const percent = (share: number): string => `${Math.round(100 * share)}%`
 
 /** The first column to the left, numbers to the right. */

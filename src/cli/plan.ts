@@ -40,13 +40,7 @@ Examples:
 function textOf(plan: PlanOutcome, all: boolean): string[] {
   const stages = all ? everyLine(plan.stages) : foldedLines(plan.stages)
   const table = forecastTable(plan.forecast, plan.assumed)
-  return [
-    ...stages,
-    '',
-    ...unseenLines(plan),
-    ...(table.length > 0 ? [...table, ''] : []),
-    totalLine(plan),
-  ]
+  return [...stages, '', ...unseenLines(plan), ...(table.length > 0 ? [...table, ''] : []), totalLine(plan)]
 }
 
 function unseenLines({ unseen }: PlanOutcome): string[] {

@@ -160,6 +160,11 @@ export interface Trainer {
     readonly contextLength: number
   }): Cost
   train(job: TrainJob, context: EngineContext): AsyncIterable<TrainEvent>
+  /**
+   * The subfolder of a checkpoint with what resuming from it needs, where it may be removed: it checks itself when it is read, and
+   * is no part of the artifact. Absent: every checkpoint keeps it, among its files.
+   */
+  readonly states?: { readonly folder: string; readonly keep: 'all' | 'newest' }
 }
 
 export interface GenerateRequest {

@@ -12,7 +12,12 @@ const llama3 = {
   bos_token_id: 128_000,
   eos_token_id: [128_001, 128_008, 128_009],
 } as const
-const stretched = { low_freq_factor: 1, high_freq_factor: 4, original_max_position_embeddings: 8192, rope_type: 'llama3' }
+const stretched = {
+  low_freq_factor: 1,
+  high_freq_factor: 4,
+  original_max_position_embeddings: 8192,
+  rope_type: 'llama3',
+}
 
 /** As their config.json has them. */
 const published = {
@@ -87,7 +92,7 @@ function configJsonOf(shape: Shape): Record<string, unknown> {
     num_hidden_layers: layers,
     num_attention_heads: heads,
     num_key_value_heads: kv_heads,
-    head_dim: head_dim ?? hidden / heads,
+    ...(head_dim === undefined ? {} : { head_dim }),
     intermediate_size: ffn,
     tie_word_embeddings: tied,
     max_position_embeddings: positions,

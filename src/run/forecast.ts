@@ -98,8 +98,10 @@ const stateBytes = ({ disk }: Cost): number => 3 * disk.state
 export function unfitting(stages: readonly Stage[]): string[] {
   const told = new Set<string>()
   for (const { title, cost } of stages) {
-    const device = cost === undefined ? undefined : 'training' in cost ? cost.training.device : cost.sampling.device
-    if (device === undefined || device.availableBytes === null || device.bytes <= device.availableBytes) continue
+    const device =
+      cost === undefined ? undefined : 'training' in cost ? cost.training.device : cost.sampling.device
+    if (device === undefined || device.availableBytes === null || device.bytes <= device.availableBytes)
+      continue
     const { gpu, count, bytes, parts, availableBytes } = device
     const needed = `about ${whole(bytes)} on each of ${count} GPU${count === 1 ? '' : 's'}`
     told.add(`${title} needs ${needed} (${parts.join(', ')}), but one ${gpu} has ${whole(availableBytes)}`)

@@ -1,14 +1,14 @@
 /** What a run would do: each stage with its state and its group, what could not be looked at, and what it all will take. */
 import { checkDesign } from '../spec/design.ts'
 import { expand } from '../spec/expand.ts'
-import type { Experiment } from '../spec/experiment.ts'
+import type { Cell, Experiment } from '../spec/experiment.ts'
 import { loadExperiment } from '../spec/load.ts'
 import { changeExplainer } from './changes.ts'
 import { openEngines } from './engines.ts'
 import { forecast, type Forecast, unfitting } from './forecast.ts'
 import { memoryForecast, type MemoryForecast } from './memory.ts'
 import { stageGroups } from './plan/groups.ts'
-import { makePlan } from './plan/plan.ts'
+import { makePlan, type Plan } from './plan/plan.ts'
 import { stagesOfUnseen, type Unseen } from './plan/unseen.ts'
 import { runId } from './run-id.ts'
 import { isHeavy } from './slurm/elsewhere.ts'
@@ -71,15 +71,7 @@ export async function planRun(request: PlanRequest): Promise<PlanOutcome> {
   checkDesign(experiment)
   const cells = expand(experiment)
   const unseen: Unseen[] = []
-  const engines = await openEngines(experiment)
-  const plan = await makePlan(experiment, cells, engines.engineOf, {
-    store: request.store,
-    weights: false,
-    data: false,
-    signal: new AbortController().signal,
-    unseen: (source) => unseen.push(source),
-  }).finally(() => engines.close())
-
+  const plan = await planFar(experiment, cells, request.store, unseen)
   const store = { root: request.store }
   const unknown = stagesOfUnseen(plan.stages)
   const groups = stageGroups(plan)
@@ -114,6 +106,26 @@ export async function planRun(request: PlanRequest): Promise<PlanOutcome> {
     forecast: forecast(toRun, (stage) => groups.get(stage) ?? stage.title),
     assumed: plan.stages.some(({ engine }) => engine === 'torch') ? assumedOf(experiment) : null,
     refusals: unfitting(toRun),
+  }
+}
+
+async function planFar(
+  experiment: Experiment,
+  cells: readonly Cell[],
+  store: string,
+  unseen: Unseen[],
+): Promise<Plan> {
+  const engines = await openEngines(experiment)
+  try {
+    return await makePlan(experiment, cells, engines.engineOf, {
+      store,
+      weights: false,
+      data: false,
+      signal: new AbortController().signal,
+      unseen: (source) => unseen.push(source),
+    })
+  } finally {
+    await engines.close()
   }
 }
 

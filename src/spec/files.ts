@@ -87,10 +87,13 @@ async function complaintOf(
   if (use.kind === 'file' && isPattern(use.absolute)) {
     return filesOf(use.absolute).then(
       () => null,
-      (error: unknown) => absent === 'passed' ? null : ({
-        message: messageOf(error),
-        hint: error instanceof LabError ? error.hint : undefined,
-      }),
+      (error: unknown) =>
+        absent === 'passed'
+          ? null
+          : {
+              message: messageOf(error),
+              hint: error instanceof LabError ? error.hint : undefined,
+            },
     )
   }
   const status = await stat(use.absolute).catch(() => null)

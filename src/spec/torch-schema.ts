@@ -25,7 +25,9 @@ const assumeSchema = z
     gpu: z
       .enum(gpuNames)
       .optional()
-      .describe('whose memory a training must fit into and whose peak times are told for; h100, and no limit'),
+      .describe(
+        'whose memory a training must fit into and whose peak times are told for; h100, and no limit',
+      ),
     training: share
       .default(0.4)
       .describe(

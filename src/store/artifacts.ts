@@ -138,17 +138,21 @@ async function moveAside(store: Store, kind: ArtifactKind, key: string): Promise
   return aside
 }
 
-/** Turns a finished folder into an artifact: hashes and fsyncs its files, writes the manifest, renames. An existing artifact wins. */
+/**
+ * Turns a finished folder into an artifact: hashes and fsyncs its files, writes the manifest, renames. An existing artifact wins.
+ * What lies in the subfolder `beside` is no part of it and may go.
+ */
 export async function commitFolder(
   store: Store,
   artifact: ArtifactDescription,
   folder: string,
   seconds: number,
+  { beside }: { readonly beside?: string | undefined } = {},
 ): Promise<void> {
   const target = artifactPath(store, artifact.kind, artifact.key)
   const files: Manifest['files'] = {}
   for (const name of (await listFiles(folder)).sort()) {
-    if (name === 'manifest.json') continue
+    if (name === 'manifest.json' || name.startsWith(`${beside}/`)) continue
     const path = join(folder, name)
     await sync(path)
     files[name] = { size: (await stat(path)).size, sha256: await hashFile(path) }

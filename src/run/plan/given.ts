@@ -50,7 +50,10 @@ export function givenModels(sources: HubSources): GivenModels {
     const { name, context, shape } = base
     const wrong = shape === null ? [] : shapeDifferences(shape, model.config)
     if (wrong.length > 0)
-      throw new LabError('BAD_SPEC', `base ${name} is not of the \`shape\` that the file says: ${wrong.join(', ')}`)
+      throw new LabError(
+        'BAD_SPEC',
+        `base ${name} is not of the \`shape\` that the file says: ${wrong.join(', ')}`,
+      )
     if (context > model.config.maxPositions) {
       throw new LabError(
         'BAD_SPEC',
@@ -75,7 +78,8 @@ async function openOrReckon(base: GivenBase, sources: HubSources): Promise<Given
       })
     }
     const source = base.kind === 'folder' ? base.folder : `hub:${base.repo}`
-    sources.unseen({ kind: 'model', source, why: messageOf(error) })
+    const why = error instanceof HubSilence ? error.reason : 'no such folder'
+    sources.unseen({ kind: 'model', source, why })
     return { folder: source, tokenizerFolder: source, hash: unseenHash(source), config: base.shape }
   }
 }

@@ -157,5 +157,7 @@ test('memory is told for the longest prompt that fits, not for the context of th
   const longest = Math.max(...lengths.filter((length) => length <= 512))
   expect(longest).toBeGreaterThan(128)
   const { memory } = stageOf(await plan('mmlu: { items: { file: mmlu.jsonl } }'), 'mmlu')
-  expect(memory).toEqual(samplingNeed(samplingCost(config, { sequences: questions.length, positions: longest })))
+  expect(memory).toEqual(
+    samplingNeed(samplingCost(config, { sequences: questions.length, positions: longest })),
+  )
 })

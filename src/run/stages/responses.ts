@@ -56,7 +56,9 @@ export function responsesStage(title: string, prompts: Stage, teacher: TeacherCh
     needs: [prompts, ...('base' in teacher ? trainingsBelow(teacher.base) : [])],
     // How fast a server is, it has not shown yet.
     seconds: 'base' in teacher ? teacher.cost.seconds : 'url' in teacher ? 60 : 0.5,
-    ...('base' in teacher ? { engine: teacher.engine, memory: teacher.memory, cost: { sampling: teacher.cost } } : {}),
+    ...('base' in teacher
+      ? { engine: teacher.engine, memory: teacher.memory, cost: { sampling: teacher.cost } }
+      : {}),
     fill: async (folder, tools) => {
       const rows = await readPrompts(outputOf(tools.store, prompts))
       const write = await writerOf(teacher, { seed, tools })

@@ -1,4 +1,5 @@
 /** The train stage: one training whose checkpoints are artifacts of their own, resumed from the nearest committed state. */
+import { existsSync } from 'node:fs'
 import { mkdir, rm } from 'node:fs/promises'
 import { join, relative } from 'node:path'
 import { datasetFiles } from '../../data/dataset.ts'
@@ -159,7 +160,8 @@ async function perform(
 
   // A checkpoint that a crash left in workDir uncommitted is told again by the trainer, not trained again.
   const missing = (await missingArtifacts(store, stage)).map(stepOf)
-  const resumeFrom = await nearestCommitted(store, stage.key, missing[0] ?? 0)
+  const { states } = engine.trainer
+  const resumeFrom = await nearestCommitted(store, stage.key, missing[0] ?? 0, states?.folder)
   const job: TrainJob = {
     start: startOf(store, training.start),
     packs: join(outputOf(store, training.dataset), datasetFiles.packs),
@@ -177,7 +179,9 @@ async function perform(
       tools.progress({ done: step, total, unit: 'steps', loss, tokensPerSecond: event.tokensPerSecond })
     }
     if (event.type === 'checkpoint') {
-      await commitFolder(store, artifactAt(event.step), event.folder, (performance.now() - since) / 1000)
+      const seconds = (performance.now() - since) / 1000
+      await commitFolder(store, artifactAt(event.step), event.folder, seconds, { beside: states?.folder })
+      if (states?.keep === 'newest') await dropStates(store, stage, states.folder, event.step)
       since = performance.now()
     }
   }
@@ -194,13 +198,32 @@ function startOf(store: Store, start: Start): TrainJob['start'] {
   return { from: 'folder', folder, seed, name: relative(anyCheckpoint, folder).replaceAll('\\', '/') }
 }
 
+/**
+ * Removes what resuming needs of all checkpoints but the newest, and of the last step, from which nothing goes on. Another step
+ * that is asked for later is trained from the beginning, or from an earlier state that is left.
+ */
+async function dropStates(store: Store, stage: TrainStage, folder: string, newest: number): Promise<void> {
+  for (let step = 1; step <= newest; step++) {
+    if (step === newest && newest < stage.recipe.steps) continue
+    const path = artifactPath(store, 'checkpoint', checkpointKey(stage.key, step))
+    await rm(join(path, folder), { recursive: true, force: true })
+  }
+}
+
 const stepOf = (artifact: ArtifactDescription): number => (artifact.inputs as { step: number }).step
 
-/** Folder of the latest committed checkpoint of this training before a step, listed in this run or not. */
-async function nearestCommitted(store: Store, training: string, before: number): Promise<string | null> {
+/** Folder of the latest committed checkpoint of this training before a step that can be resumed from, listed in this run or not. */
+async function nearestCommitted(
+  store: Store,
+  training: string,
+  before: number,
+  state: string | undefined,
+): Promise<string | null> {
   for (let step = before - 1; step > 0; step--) {
     const key = checkpointKey(training, step)
-    if ((await readManifest(store, 'checkpoint', key)) !== null) return artifactPath(store, 'checkpoint', key)
+    const folder = artifactPath(store, 'checkpoint', key)
+    const whole = state === undefined || existsSync(join(folder, state))
+    if (whole && (await readManifest(store, 'checkpoint', key)) !== null) return folder
   }
   return null
 }
