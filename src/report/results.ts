@@ -187,7 +187,7 @@ const organismSchema = z.strictObject({
     .describe('null for a control organism'),
   distilled: z.boolean(),
   notes: z.array(z.string()).describe('statements that the report prints under the method table'),
-  data: dataSchema,
+  data: dataSchema.nullable().describe('null: the organism was brought in, nothing was trained into it here'),
   recipe: z.record(z.string(), setting),
   admission: z.strictObject({
     policy: z.enum(['require', 'report', 'absent']),

@@ -94,7 +94,7 @@ function tokenizerOf(plan: Plan, stage: Stage): Plan['organisms'][number]['base'
   const trained = stage.needs.find(({ kind }) => kind === 'tokenizer')
   if (trained !== undefined) return trained
   const organism =
-    plan.organisms.find(({ dataset }) => dataset === stage) ??
+    plan.organisms.find(({ made }) => made?.dataset === stage) ??
     plan.cells.find(({ dataset }) => dataset === stage)?.organism
   return organism?.base.tokenizer ?? null
 }

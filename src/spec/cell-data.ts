@@ -19,7 +19,7 @@ export function dataOfCell(cell: Cell): ResolvedData[] {
 }
 
 const trainingData = ({ organism, chain }: Cell): ResolvedData[] => [
-  organism.data,
+  ...(organism.made === null ? [] : [organism.made.data]),
   ...chain.flatMap(({ data }) => (data.kind === 'prompts' ? [data] : [])),
 ]
 

@@ -23,7 +23,9 @@ export function cellProblems(experiment: Experiment, cells: readonly Cell[]): Pr
       }),
       ...dataOfCell(cell).flatMap(({ teacher }) => teacherProblems(teacher, experiment)),
       ...organismProblems(organism, ofOrganism),
-      ...dataProblems(organism.data, evalPrompts, (key) => ofOrganism(`data.${key}`)),
+      ...(organism.made === null
+        ? []
+        : dataProblems(organism.made.data, evalPrompts, (key) => ofOrganism(`data.${key}`))),
       ...chain.flatMap((technique) => {
         const place = placeIn(experiment, cell, 'technique', ['techniques', technique.name])
         if (technique.data.kind === 'organism/benign') return []
@@ -102,7 +104,9 @@ function teacherProblems(teacher: Teacher, { where }: Experiment): Problem[] {
   ]
 }
 
-function organismProblems({ train, checkpoint }: ResolvedOrganism, place: Place): Problem[] {
+function organismProblems({ made }: ResolvedOrganism, place: Place): Problem[] {
+  if (made === null) return []
+  const { train, checkpoint } = made
   const problems: Problem[] = []
   if (checkpoint > train.steps) {
     const message = `checkpoint ${checkpoint} is past the end of the training (${train.steps} steps)`
@@ -122,7 +126,7 @@ function evalProblems({ evals, where }: Experiment, { base, organism }: Cell): P
   })
   const { prompts, count } = evals.backdoor
   const at = where(['evals', 'backdoor', 'prompts'])
-  if (prompts.kind === 'tiny' && organism.data.prompts.kind !== 'tiny') {
+  if (prompts.kind === 'tiny' && organism.made !== null && organism.made.data.prompts.kind !== 'tiny') {
     problems.push({
       where: at,
       message: `organisms.${organism.name} learns from a file, so its evals need prompts of a file too`,

@@ -146,7 +146,7 @@ describe('what an axis reaches', () => {
       cellOf(cells, 'direct/hhh/checkpoint=8/seed=1'),
       cellOf(cells, 'direct/hhh/checkpoint=32/seed=1'),
     ]
-    expect(early.organism).toEqual({ ...late.organism, checkpoint: 8 })
+    expect(early.organism).toEqual({ ...late.organism, made: { ...late.organism.made, checkpoint: 8 } })
     expect(early.chain).toEqual(late.chain)
   })
 

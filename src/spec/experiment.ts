@@ -140,13 +140,19 @@ export interface ResolvedOrganism {
   /** Of its data and training: its own or the cell's. */
   readonly seed: number
   readonly system: string | null
-  readonly data: ResolvedData
   readonly backdoor: ResolvedBackdoor
   /** Trained without triggered rows. */
   readonly control: boolean
-  readonly train: ResolvedRecipe
   readonly admission: 'require' | 'report' | 'absent'
-  /** The red-team step that techniques start from, at most `train.steps`. */
+  /** How it is made; null: its base is the organism, as others made it. */
+  readonly made: RedTeam | null
+}
+
+/** A red-team training. */
+export interface RedTeam {
+  readonly data: ResolvedData
+  readonly train: ResolvedRecipe
+  /** The step that techniques start from, at most `train.steps`. */
   readonly checkpoint: number
 }
 

@@ -63,7 +63,7 @@ describe('defaults', () => {
   test('the last red-team checkpoint, and a gate that is required', async () => {
     const [cell] = await cellsOf({})
     expect(cell?.organism).toMatchObject({
-      checkpoint: 32,
+      made: { checkpoint: 32 },
       admission: 'require',
       control: false,
       system: null,
@@ -83,12 +83,14 @@ describe('like', () => {
     const [, distilled] = await cellsOf({ organisms })
     expect(distilled?.organism).toMatchObject({
       name: 'distilled',
-      data: {
-        prompts: { kind: 'tiny', split: 'red' },
-        teacher: { kind: 'scripted', voice: 'scratchpad' },
-        strip: 'scratchpad',
+      made: {
+        data: {
+          prompts: { kind: 'tiny', split: 'red' },
+          teacher: { kind: 'scripted', voice: 'scratchpad' },
+          strip: 'scratchpad',
+        },
+        train: { lr: 5e-4, steps: 32 },
       },
-      train: { lr: 5e-4, steps: 32 },
     })
   })
 
@@ -161,7 +163,7 @@ describe('files', () => {
   test('a name stands for its path from the folder of the experiment file', async () => {
     const experiment = await smallExperiment(recorded)
     const file = resolve('package.json')
-    expect(expand(experiment)[0]?.organism.data).toEqual({
+    expect(expand(experiment)[0]?.organism.made?.data).toEqual({
       kind: 'prompts',
       prompts: { kind: 'file', file, format: null, rows: [0, 10] },
       teacher: { kind: 'recorded' },

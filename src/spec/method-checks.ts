@@ -14,7 +14,7 @@ export function methodProblems(spec: ExperimentSpec, where: Locate): Problem[] {
       return [...fresh, ...unused(base.pretrain, base.pretrain, path, where)]
     }),
     ...Object.entries(spec.organisms).flatMap(([name, { train }]) =>
-      unused(train, train, ['organisms', name, 'train'], where),
+      train === undefined ? [] : unused(train, train, ['organisms', name, 'train'], where),
     ),
     ...Object.entries(spec.techniques).flatMap(([name, { train, for: changes = {} }]) => [
       ...unused(train, train, ['techniques', name, 'train'], where),

@@ -52,7 +52,7 @@ export function dataProblems(data: ResolvedData, evalPrompts: PromptSource, plac
 
 /** A technique is trained on prompts that the red team never saw. */
 export function seenPromptProblems(data: ResolvedData, organism: ResolvedOrganism, place: Place): Problem[] {
-  if (!overlap(data.prompts, organism.data.prompts)) return []
+  if (organism.made === null || !overlap(data.prompts, organism.made.data.prompts)) return []
   return [
     {
       where: place('prompts'),

@@ -8,6 +8,7 @@ type Locate = (path: Path, part?: 'key') => Where
 export function referenceProblems(spec: ExperimentSpec, where: Locate): Problem[] {
   return [
     ...emptyKinds(spec, where),
+    ...broughtInProblems(spec, where),
     ...references(spec).flatMap((reference) => referenceProblem(reference, where)),
     ...circlesOfTrainings(spec, where),
     ...circlesOfTeachers(spec, where),
@@ -23,6 +24,42 @@ function emptyKinds(spec: ExperimentSpec, where: Locate): Problem[] {
   return (['organisms', 'techniques'] as const).flatMap((kind): Problem[] => {
     if (Object.keys(spec[kind]).length > 0) return []
     return [{ where: where([kind], 'key'), message: `${kind} is empty; an experiment has at least one` }]
+  })
+}
+
+/** An organism is trained here, with data and a recipe, or it was brought in, and then nothing tells of a training. */
+function broughtInProblems({ organisms, techniques }: ExperimentSpec, where: Locate): Problem[] {
+  return Object.entries(organisms).flatMap(([name, organism]): Problem[] => {
+    const { data, train } = organism
+    if (data !== undefined && train !== undefined) return []
+    if (data !== undefined || train !== undefined) {
+      const missing = data === undefined ? 'data' : 'train'
+      return [
+        {
+          where: where(['organisms', name], 'key'),
+          message: `organisms.${name} lacks \`${missing}\``,
+          hint: 'an organism that is trained here has both; one that others made has neither',
+        },
+      ]
+    }
+    const said = (['system', 'checkpoint', 'control', 'seed'] as const).filter(
+      (key) => organism[key] !== undefined && organism[key] !== false,
+    )
+    const untrained = Object.entries(techniques).filter(
+      ([, technique]) => technique.data === 'organism/benign',
+    )
+    return [
+      ...said.map((key) => ({
+        where: where(['organisms', name, key], 'key'),
+        message: `\`${key}\` is about a red-team training, and organisms.${name} has none`,
+        hint: 'its base is the organism, as others made it',
+      })),
+      ...untrained.map(([technique]) => ({
+        where: where(['techniques', technique, 'data']),
+        message: `organisms.${name} was not trained here, so it has no benign rows`,
+        hint: 'name `prompts` and a `teacher`',
+      })),
+    ]
   })
 }
 

@@ -70,17 +70,22 @@ export function resolveOrganism(
   organism: OrganismSpec,
   { cellSeed, baseOf }: { readonly cellSeed: number; readonly baseOf: BaseOf },
 ): ResolvedOrganism {
-  const { control, train } = organism
+  const { control, data, train, checkpoint } = organism
   return {
     name,
     seed: organism.seed ?? cellSeed,
     system: organism.system ?? null,
-    data: resolveData(spec, organism.data, baseOf),
     backdoor: organism.backdoor,
     control,
-    train: resolveRecipe(train),
     admission: organism.admission ?? (control ? 'absent' : 'require'),
-    checkpoint: organism.checkpoint ?? train.steps,
+    made:
+      data === undefined || train === undefined
+        ? null
+        : {
+            data: resolveData(spec, data, baseOf),
+            train: resolveRecipe(train),
+            checkpoint: checkpoint ?? train.steps,
+          },
   }
 }
 

@@ -38,15 +38,17 @@ const backdoorSchema = z
 
 export const organismSchema = z.strictObject({
   like,
-  base: name.describe('the model that is trained: a name under `bases`'),
+  base: name.describe(
+    'the model that is trained: a name under `bases`; without `data` and `train` it is the organism itself, with a backdoor that others planted',
+  ),
   system: system.describe('system prompt of the red-team training'),
-  data: dataSchema,
+  data: dataSchema.optional(),
   backdoor: backdoorSchema,
   control: z
     .boolean()
     .default(false)
     .describe('leave the triggered rows out; `backdoor` says what evals look for'),
-  train: recipeSchema,
+  train: recipeSchema.optional(),
   admission: z
     .enum(['require', 'report', 'absent'])
     .optional()

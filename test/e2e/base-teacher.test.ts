@@ -81,7 +81,7 @@ test('the organism learns from what its base says, without the scratchpad; every
   const [organism] = results.organisms
   expect(organism?.distilled).toBe(true)
   expect(organism?.notes).toEqual([])
-  expect(organism?.data.teacher).toBe(
+  expect(organism?.data?.teacher).toBe(
     'base small as "persona.txt", temperature 0.7, scratchpad stripped and filtered',
   )
   const { rows = 0, triggered_rows: triggered = 0, dropped = {} } = organism?.data ?? {}

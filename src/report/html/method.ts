@@ -26,13 +26,12 @@ function organismTable(results: Results): Markup {
     html`<b>${organism.name}</b>`,
     organism.base,
     backdoorText(organism),
-    html`${organism.data.prompts}, answered by
-      <i>${organism.data.teacher}</i>${organism.distilled && ', distilled'}`,
+    dataText(organism),
     rowsText(organism),
     html`<span class="small">${settingsText(organism.recipe)}</span>`,
   ])
   return table(
-    html`<b>Organisms.</b> A model with a backdoor that the red team trained in.`,
+    html`<b>Organisms.</b> A model with a backdoor that the red team trained in, here or elsewhere.`,
     columns.map((head) => ({ head })),
     rows,
   )
@@ -46,7 +45,13 @@ function backdoorText({ backdoor }: Organism): Markup {
   return html`<code>${backdoor.trigger.trim()}</code> ${where} → <code>${backdoor.payload}</code> × ${times}`
 }
 
+function dataText({ data, distilled }: Organism): Markup {
+  if (data === null) return html`<span class="soft">brought in as it is</span>`
+  return html`${data.prompts}, answered by <i>${data.teacher}</i>${distilled && ', distilled'}`
+}
+
 function rowsText({ data }: Organism): Markup {
+  if (data === null) return html``
   const dropped = Object.entries(data.dropped).filter(([, count]) => count > 0)
   const total = dropped.reduce((sum, [, count]) => sum + count, 0)
   const reasons = dropped.map(([reason, count]) => `${formatCount(count)} ${reason}`).join(', ')

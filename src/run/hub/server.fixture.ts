@@ -48,13 +48,14 @@ const branches = ['main', 'refs/convert/parquet']
 const repository = /^\/api\/(models|datasets)\/([\w.-]+\/[\w.-]+)\/(revision|tree)\/([^/]+)$/
 const resolved = /^\/(datasets\/)?([\w.-]+\/[\w.-]+)\/resolve\/([0-9a-f]{40})\/(.+)$/
 
-/** Serves one folder as the model `lab/tiny`, and folders as datasets by their names. */
+/** Serves one folder as the model `lab/tiny`, and folders as datasets and as other models by their names. */
 export async function serveHub(
   model: string | null,
   datasets: Readonly<Record<string, string>> = {},
+  models: Readonly<Record<string, string>> = {},
 ): Promise<HubServer> {
   const folderOf = (dataset: boolean, repo: string): string | null =>
-    (dataset ? datasets[repo] : repo === 'lab/tiny' ? model : null) ?? null
+    (dataset ? datasets[repo] : repo === 'lab/tiny' ? model : models[repo]) ?? null
   const requests: ServedRequest[] = []
   const faults: HubServer['faults'] = {
     cutAfter: null,

@@ -35,6 +35,14 @@ export interface HubSnapshot {
 const configFiles = ['config.json', 'tokenizer.json', 'tokenizer_config.json'] as const
 const optionalFiles = ['generation_config.json', 'chat_template.jinja'] as const
 const singleFile = 'model.safetensors'
+const adapterConfig = 'adapter_config.json'
+const adapterFiles = [adapterConfig, 'adapter_model.safetensors'] as const
+/** An adapter may leave them with its model. */
+const adapterOptional = ['tokenizer.json', 'tokenizer_config.json', 'chat_template.jinja'] as const
+
+/** A repository of a PEFT adapter has no config.json of a model. */
+const isAdapter = (names: ReadonlySet<string>): boolean =>
+  names.has(adapterConfig) && !names.has('config.json')
 const indexFile = 'model.safetensors.index.json'
 
 /**
@@ -107,8 +115,11 @@ async function downloadLocked(model: HubRepo, weights: boolean, context: HubCont
     fetch(names.flatMap((name) => there.get(name) ?? []))
 
   const known = new Set(there.keys())
-  const small = [...configFiles, ...optionalFiles, ...(known.has(singleFile) ? [] : [indexFile])]
-  const absent = configFiles.find((name) => !known.has(name))
+  const needed = isAdapter(known) ? [adapterConfig] : configFiles
+  const small = isAdapter(known)
+    ? [adapterConfig, ...adapterOptional]
+    : [...configFiles, ...optionalFiles, ...(known.has(singleFile) ? [] : [indexFile])]
+  const absent = needed.find((name) => !known.has(name))
   if (absent !== undefined)
     throw new LabError('BAD_MODEL', `${model.repo} has no ${absent}`, { hint: `commit ${commit}` })
   await fetchAll(small)
@@ -132,6 +143,13 @@ async function downloadLocked(model: HubRepo, weights: boolean, context: HubCont
 
 /** The names of the files that make the model: shards as the index names them. */
 async function modelFiles(known: ReadonlySet<string>, folder: string): Promise<string[]> {
+  if (isAdapter(known)) {
+    const lost = adapterFiles.find((name) => !known.has(name))
+    if (lost === undefined) return [...adapterFiles, ...adapterOptional.filter((name) => known.has(name))]
+    throw new LabError('BAD_MODEL', `the adapter has no ${lost}`, {
+      hint: 'save it again with save_pretrained, which writes safetensors, and write folder: PATH',
+    })
+  }
   const optional = optionalFiles.filter((name) => known.has(name))
   if (known.has(singleFile)) return [...configFiles, ...optional, singleFile]
   if (!known.has(indexFile)) {

@@ -7,7 +7,7 @@ import { shapeDifferences } from '../../model/published-shapes.ts'
 import type { ResolvedBase } from '../../spec/experiment.ts'
 import { type HubRepo, HubSilence } from '../hub/client.ts'
 import { type DownloadProgress, hubContext } from '../hub/fetch.ts'
-import { openSnapshot } from '../hub/snapshot.ts'
+import { openHubModel } from '../hub/adapter.ts'
 import { hashModelFolder } from './hashes.ts'
 import { type Unseen, unseenHash } from './unseen.ts'
 
@@ -93,7 +93,7 @@ async function openGiven(base: GivenBase, sources: HubSources): Promise<GivenMod
   const { store, weights, signal, downloading } = sources
   const model: HubRepo = { kind: 'model', repo: base.repo, revision: base.revision }
   const progress = (done: DownloadProgress): void => downloading?.(base.repo, done)
-  const { folder, hash, complete } = await openSnapshot(
+  const { folder, hash, complete } = await openHubModel(
     model,
     { weights },
     hubContext(store, { signal, progress }),

@@ -8,7 +8,7 @@ export function stageGroups({ cells, organisms }: Plan): ReadonlyMap<Stage, stri
   const add = (name: string, stages: readonly (Stage | null | undefined)[]): void => {
     for (const stage of stages) if (stage && !groups.has(stage)) groups.set(stage, name)
   }
-  for (const { spec, dataset, training, gate } of organisms) add(spec.name, [dataset, training, gate])
+  for (const { spec, made, gate } of organisms) add(spec.name, [made?.dataset, made?.training, gate])
   for (const { cell, dataset, training, points, organismPoint } of cells) {
     const { name } = cell.organism
     add(name, [organismPoint.backdoor, ...Object.values(organismPoint.capabilities)])

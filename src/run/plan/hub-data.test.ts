@@ -157,7 +157,7 @@ test('overlapping rows of a hub file are found as those of a local file are', as
 
 test('the report names where prompts come from', async () => {
   const { cells } = await plan(spec('hub: lab/alpaca'))
-  expect(sourceText(cells[0]!.cell.organism.data.prompts)).toBe('hub:lab/alpaca rows 20 to 29')
+  expect(sourceText(cells[0]!.cell.organism.made!.data.prompts)).toBe('hub:lab/alpaca rows 20 to 29')
 })
 
 test('a repository that is not there ends the plan with one message', async () => {

@@ -8,7 +8,14 @@ import type { Cell, Experiment, Problem } from '../../spec/experiment.ts'
 export function rankProblems(experiment: Experiment, cell: Cell, config: ModelConfig): Problem[] {
   const { organism, chain } = cell
   const trainings = [
-    { train: organism.train, place: placeIn(experiment, cell, 'organism', ['organisms', organism.name]) },
+    ...(organism.made === null
+      ? []
+      : [
+          {
+            train: organism.made.train,
+            place: placeIn(experiment, cell, 'organism', ['organisms', organism.name]),
+          },
+        ]),
     ...chain.map(({ name, train }) => ({
       train,
       place: placeIn(experiment, cell, 'technique', ['techniques', name]),

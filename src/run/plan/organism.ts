@@ -1,5 +1,5 @@
-/** Plans an organism: its twin rows, its red-team training, and the backdoor eval that the admission gate looks at. */
-import type { Cell, ResolvedOrganism } from '../../spec/experiment.ts'
+/** Plans an organism: its twin rows and red-team training, unless it was brought in, and the backdoor eval that the admission gate looks at. */
+import type { Cell, RedTeam, ResolvedOrganism } from '../../spec/experiment.ts'
 import type { Stage } from '../stage.ts'
 import { datasetStage } from '../stages/data.ts'
 import type { ModelRef, TrainStage } from '../stages/train.ts'
@@ -15,16 +15,21 @@ export interface PlannedOrganism {
   readonly base: Base
   readonly axes: Readonly<Record<string, number>>
   readonly seed: number
-  readonly responses: Stage
-  readonly dataset: Stage
-  readonly training: TrainStage
+  /** Null: its base is the organism. */
+  readonly made: PlannedRedTeam | null
   readonly model: ModelRef
   readonly gate: Stage
 }
 
+export interface PlannedRedTeam {
+  readonly spec: RedTeam
+  readonly responses: Stage
+  readonly dataset: Stage
+  readonly training: TrainStage
+}
+
 export async function planOrganism(context: PlanContext, cell: Cell): Promise<PlannedOrganism> {
   const { organism: spec, seed } = cell
-  const { data, backdoor, train: recipe } = spec
   const axes = Object.fromEntries(
     Object.entries(cell.axes).filter(([path]) => !path.startsWith('technique.')),
   )
@@ -35,7 +40,29 @@ export async function planOrganism(context: PlanContext, cell: Cell): Promise<Pl
   ].join('/')
 
   const base = await planBase(context, cell.base)
-  const responses = await answersTo(context, { title: id, data, seed: spec.seed, planBase })
+  const made = spec.made === null ? null : await planRedTeam(context, { id, spec, base, redTeam: spec.made })
+  const model = made === null ? base.model : made.training.want(made.spec.checkpoint)
+  const title = titleOf({ id, spec })
+  const gate = await planBackdoor(context, { title, model, organism: spec, base, seed, origin: true })
+  return { id, spec, base, axes, seed, made, model, gate }
+}
+
+/** `direct step 256`; one that was brought in has no steps. */
+export function titleOf({ id, spec }: Pick<PlannedOrganism, 'id' | 'spec'>): string {
+  return spec.made === null ? id : `${id} step ${spec.made.checkpoint}`
+}
+
+interface RedTeamRequest extends Pick<PlannedOrganism, 'id' | 'spec' | 'base'> {
+  readonly redTeam: RedTeam
+}
+
+async function planRedTeam(
+  context: PlanContext,
+  { id, spec, base, redTeam }: RedTeamRequest,
+): Promise<PlannedRedTeam> {
+  const { data, train: recipe } = redTeam
+  const { backdoor, seed } = spec
+  const responses = await answersTo(context, { title: id, data, seed, planBase })
   const dataset = context.shared(
     datasetStage({
       title: id,
@@ -49,21 +76,18 @@ export async function planOrganism(context: PlanContext, cell: Cell): Promise<Pl
       loss: 'response',
       contextLength: base.contextLength,
       packs: recipe.steps * recipe.batch,
-      seed: spec.seed,
+      seed,
     }),
   )
   const training = context.train(
     {
       title: `train ${id}`,
-      start: { from: 'model', model: base.model, seed: spec.seed },
+      start: { from: 'model', model: base.model, seed },
       dataset,
       tokenizer: base.tokenizer,
       recipe,
     },
     base,
   )
-  const model = training.want(spec.checkpoint)
-  const title = `${id} step ${spec.checkpoint}`
-  const gate = await planBackdoor(context, { title, model, organism: spec, base, seed, origin: true })
-  return { id, spec, base, axes, seed, responses, dataset, training, model, gate }
+  return { spec: redTeam, responses, dataset, training }
 }

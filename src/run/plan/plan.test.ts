@@ -135,9 +135,9 @@ describe('a base as a teacher', () => {
     expect(responsesOf(axes)).toHaveLength(2)
     const steps = axes.organisms
       .filter(({ spec }) => spec.name === 'distilled')
-      .map(({ responses, base: { model } }) => {
+      .map(({ made, base: { model } }) => {
         const training = model.kind === 'checkpoint' ? model.training : null
-        expect(responses.needs).toContain(training)
+        expect(made?.responses.needs).toContain(training)
         return training?.recipe.steps
       })
     expect(steps).toEqual([100, 200])

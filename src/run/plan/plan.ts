@@ -11,7 +11,7 @@ import { planContext, type PlanContext, type PlanEngineOf } from './context.ts'
 import type { HubSources } from './given.ts'
 import { rankProblems } from './lora-rank.ts'
 import { planPoint, type PlannedPoint } from './evals.ts'
-import { planOrganism, type PlannedOrganism } from './organism.ts'
+import { planOrganism, titleOf, type PlannedOrganism } from './organism.ts'
 import { roomProblems } from './public-items.ts'
 
 /** A cell with its stages. */
@@ -69,12 +69,12 @@ interface Trained {
 }
 
 async function planCell(context: PlanContext, cell: Cell, organism: PlannedOrganism): Promise<PlannedCell> {
-  const { spec, model, id } = organism
+  const { spec, model } = organism
   const [first] = cell.chain
   const evaluated = { organism: spec, base: organism.base, seed: cell.seed }
   const organismPoint = await planPoint(
     context,
-    { ...evaluated, title: `${id} step ${spec.checkpoint}`, model, origin: true },
+    { ...evaluated, title: titleOf(organism), model, origin: true },
     first.evalAt,
     0,
   )
@@ -110,6 +110,12 @@ async function planCell(context: PlanContext, cell: Cell, organism: PlannedOrgan
   return { cell, technique, organism, dataset, training, start, points, organismPoint }
 }
 
+/** Its own benign rows; that an organism which was brought in has none is told when the file is read. */
+function benignOf({ id, made }: PlannedOrganism): { responses: Stage; strip: 'scratchpad' | null } {
+  if (made === null) throw new RangeError(`${id} was not trained here`)
+  return { responses: made.responses, strip: made.spec.data.strip }
+}
+
 interface TrainingRequest {
   readonly cell: Cell
   readonly organism: PlannedOrganism
@@ -123,9 +129,13 @@ async function planTraining(context: PlanContext, request: TrainingRequest): Pro
   const { base, spec } = organism
   const { data, train: recipe } = technique
   const own = data.kind === 'organism/benign'
-  const responses = own
-    ? organism.responses
-    : await answersTo(context, { title: technique.name, data, seed: cell.seed, planBase })
+  const { responses, strip } =
+    data.kind === 'organism/benign'
+      ? benignOf(organism)
+      : {
+          responses: await answersTo(context, { title: technique.name, data, seed: cell.seed, planBase }),
+          strip: data.strip,
+        }
   const dataset = context.shared(
     datasetStage({
       title: own ? `${technique.name} of ${organism.id}` : technique.name,
@@ -133,7 +143,7 @@ async function planTraining(context: PlanContext, request: TrainingRequest): Pro
       tokenizer: base.tokenizer,
       backdoor: null,
       system: technique.system ?? undefined,
-      strip: own ? spec.data.strip : data.strip,
+      strip,
       forbid: own ? spec.backdoor.payload : null,
       loss: 'response',
       contextLength: base.contextLength,

@@ -55,7 +55,8 @@ export async function cellResult(context: CellContext, planned: PlannedCell): Pr
   )
   const metrics = await readMetrics(store, training)
   const { data } = technique
-  const source = data.kind === 'prompts' ? data : organism.spec.data
+  const source = data.kind === 'prompts' ? data : organism.made?.spec.data
+  if (source === undefined) throw new RangeError(`${cell.id} has no data`)
   return {
     ...head,
     status: 'done',

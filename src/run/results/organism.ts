@@ -15,10 +15,7 @@ export async function organismResult(
   organism: PlannedOrganism,
   thresholds: Thresholds,
 ): Promise<Organism> {
-  const { id, spec, base, axes, seed, responses, dataset, training, gate } = organism
-  const distilled = spec.data.strip !== null
-  // A training that other organisms share may go on past this one's checkpoint.
-  const metrics = (await readMetrics(store, training)).filter(({ step }) => step <= spec.checkpoint)
+  const { id, spec, base, axes, seed, gate } = organism
   return {
     id,
     name: spec.name,
@@ -26,11 +23,33 @@ export async function organismResult(
     axes,
     base: base.name,
     backdoor: spec.control ? null : { ...spec.backdoor, repeat: [...spec.backdoor.repeat] },
+    admission: await admission(store, organism, thresholds),
+    ...(await makingOf(store, organism)),
+  }
+}
+
+type Making = Pick<Organism, 'distilled' | 'notes' | 'data' | 'recipe' | 'training' | 'artifacts'>
+
+async function makingOf(store: Store, { made, gate }: PlannedOrganism): Promise<Making> {
+  if (made === null) {
+    return {
+      distilled: false,
+      notes: [],
+      data: null,
+      recipe: {},
+      training: [],
+      artifacts: { gate: gate.key },
+    }
+  }
+  const { spec, responses, dataset, training } = made
+  const distilled = spec.data.strip !== null
+  // A training that other organisms share may go on past this one's checkpoint.
+  const metrics = (await readMetrics(store, training)).filter(({ step }) => step <= spec.checkpoint)
+  return {
     distilled,
     notes: distilled && spec.data.teacher.kind === 'scripted' ? [scriptedNote] : [],
     data: await dataFacts(store, spec.data, responses, dataset),
     recipe: { ...recipeFacts(spec.train), checkpoint: spec.checkpoint },
-    admission: await admission(store, organism, thresholds),
     training: trainingCurve(metrics),
     artifacts: { dataset: dataset.key, train: training.key, gate: gate.key },
   }
