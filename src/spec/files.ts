@@ -37,8 +37,7 @@ export async function locateFiles(
   absent: Absent = 'refused',
 ): Promise<LocatedFiles> {
   const uses: Use[] = []
-  const absolute = (path: string, at: Path): string =>
-    'argument' in where(at) ? resolve(path) : resolve(dirname(specFile), path)
+  const absolute = (path: string, at: Path): string => resolve(folderOf(where(at), specFile), path)
 
   const files = Object.fromEntries(
     Object.entries(spec.files).map(([name, path]) => [name, absolute(path, ['files', name])]),
@@ -74,6 +73,12 @@ export async function locateFiles(
     }),
   )
   return { spec: { ...spec, ...changed, files }, problems: problems.flat() }
+}
+
+/** A path starts from the file that it was written in. */
+function folderOf(where: Where, specFile: string): string {
+  if ('argument' in where) return ''
+  return dirname(where.file === '' ? specFile : where.file)
 }
 
 /** A word without a point or a slash is meant as a name, or as what lies beside the experiment file. */

@@ -7,6 +7,7 @@ import type { Experiment } from './experiment.ts'
 import { type Absent, locateFiles } from './files.ts'
 import { applyLike, isBlock } from './inherit.ts'
 import { itemProblems } from './item-checks.ts'
+import { applyLikeFiles, type LikeTexts } from './like-file.ts'
 import { methodProblems } from './method-checks.ts'
 import { applyOverrides } from './overrides.ts'
 import { type Path, type Problem, SpecError } from './problem.ts'
@@ -22,25 +23,27 @@ export interface LoadOptions {
   readonly set?: readonly string[]
   /** Default: refused. */
   readonly absent?: Absent
+  /** Of the files that it is like, where they are not to be read. */
+  readonly likeTexts?: LikeTexts
 }
 
 const maxCells = 10_000
 
 /** Throws SpecError (BAD_SPEC) with positions for everything that is wrong. */
 export async function loadExperiment(file: string, options: LoadOptions = {}): Promise<Experiment> {
-  return await parseExperiment(await readSpecText(file), file, options.set, options.absent)
+  return await parseExperiment(await readSpecText(file), file, options)
 }
 
 /** The same for text that is already here; `file` names it in errors and is where its paths start. */
 export async function parseExperiment(
   text: string,
   file: string,
-  set: readonly string[] = [],
-  absent: Absent = 'refused',
+  { set = [], absent = 'refused', likeTexts }: LoadOptions = {},
 ): Promise<Experiment> {
   const parsed = parseYaml(text, file)
   if (!isBlock(parsed.value)) refuse([notAnExperiment(parsed)])
-  const changed = applyOverrides(parsed, set)
+  const { located: whole, texts } = await applyLikeFiles(parsed, file, likeTexts)
+  const changed = applyOverrides(whole, set)
   const located = applyLike(changed)
   const where = (path: Path, part?: 'key' | 'value') => whereOf(located, path, part)
 
@@ -65,7 +68,7 @@ export async function parseExperiment(
     verdict: spec.verdict,
     torch: resolveTorch(spec.placement?.torch),
     own: ownSettings(valueAt(changed.value, ['techniques'])),
-    source: { file, text, set },
+    source: { file, text, set, likeTexts: texts },
     where,
   }
   refuse(cellProblems(experiment, expand(experiment)))

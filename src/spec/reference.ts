@@ -13,10 +13,10 @@ import { baseTeacherSchema, endpointTeacherSchema, modellessTeacherSchema } from
 import { torchSchema } from './torch-schema.ts'
 import { verdictSchema } from './verdict.ts'
 
-/** JSON Schema 2020-12. Entries that may say `like` have no required keys, because the other entry can bring them. */
+/** JSON Schema 2020-12. A file and entries that may say `like` have no required keys, because what they are like can bring them. */
 export function experimentJsonSchema(): Record<string, unknown> {
   const schema = z.toJSONSchema(experimentSchema, { io: 'input' }) as Record<string, unknown>
-  const { $schema, properties, ...rest } = schema
+  const { $schema, properties, required: _, ...rest } = schema
   const kinds = isBlock(properties) ? properties : {}
   const relaxed = Object.entries(kinds).map(([key, kind]): [string, unknown] => {
     return [key, ['bases', 'organisms', 'techniques'].includes(key) ? withoutRequired(kind) : kind]

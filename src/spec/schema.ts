@@ -151,6 +151,11 @@ export const evalsSchema = z
   .describe('what is measured, and at which steps')
 
 export const experimentSchema = z.strictObject({
+  like: text
+    .optional()
+    .describe(
+      'another experiment file, from the folder of this one, of which this is a copy; what it says itself wins, and null takes away',
+    ),
   name: name.describe('name of the experiment and of its run'),
   description: text.optional().describe('a sentence for the report'),
   seeds: z.array(seed).min(1).default([1]).describe('every cell is run once a seed'),

@@ -71,7 +71,7 @@ verdict: { allow_undecidable: true }
 `
 
 async function plan(evals: string, set: readonly string[] = []): Promise<Plan> {
-  const experiment = await parseExperiment(spec(evals), join(folder, 'items.yaml'), set)
+  const experiment = await parseExperiment(spec(evals), join(folder, 'items.yaml'), { set })
   return makePlan(experiment, expand(experiment), () => engine, sources)
 }
 

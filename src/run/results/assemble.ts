@@ -1,5 +1,6 @@
 /** The results of a run as one document, from the artifacts of its plan: the same artifacts give the same bytes. */
 import { createHash } from 'node:crypto'
+import { basename } from 'node:path'
 import { capabilityKinds, type CapabilityKind } from '../../evals/eval.ts'
 import { parseResults, RESULTS_SCHEMA, type Cell, type Results } from '../../report/results.ts'
 import { listText } from '../../report/words.ts'
@@ -28,7 +29,8 @@ export async function assembleResults({
   run,
 }: AssembleRequest): Promise<Results> {
   const { allow_undecidable: _, ...thresholds } = experiment.verdict
-  const { file, text, set } = experiment.source
+  const { file, set } = experiment.source
+  const text = wholeText(experiment.source)
   const organisms = []
   for (const organism of plan.organisms) organisms.push(await organismResult(store, organism, thresholds))
   const cells = []
@@ -55,6 +57,12 @@ export async function assembleResults({
       engine: [...new Set(plan.cells.map(({ cell }) => cell.base.engine))].join(', '),
     },
   } satisfies Results)
+}
+
+/** The file, and behind it those that it is like. */
+function wholeText({ text, likeTexts }: Experiment['source']): string {
+  const below = Object.entries(likeTexts).map(([path, like]) => `\n# like: ${basename(path)}\n\n${like}`)
+  return [text, ...below].join('')
 }
 
 function techniquesOf(plan: Plan): Results['techniques'] {

@@ -1,0 +1,65 @@
+/** `like` at the top of a file: it takes over everything of another experiment file and says only what differs. */
+import { dirname, join, resolve } from 'node:path'
+import { whereOf } from './explain.ts'
+import { isBlock } from './inherit.ts'
+import { SpecError } from './problem.ts'
+import { readSpecText } from './read-text.ts'
+import { type Located, parseYaml, placeKey, type Places } from './yaml.ts'
+
+/** Texts of the files that a file is like, by absolute path: the nearest first. */
+export type LikeTexts = Readonly<Record<string, string>>
+
+export interface LikeResult {
+  readonly located: Located
+  readonly texts: LikeTexts
+}
+
+const longestChain = 8
+
+/**
+ * The document with what it is like below it; places name the file that each value was written in. `known` has texts that are
+ * not read again: a recorded run stays what it was, whatever became of the files.
+ */
+export async function applyLikeFiles(own: Located, file: string, known: LikeTexts = {}): Promise<LikeResult> {
+  return await followLike(own, file, known, [resolve(file)])
+}
+
+async function followLike(
+  own: Located,
+  file: string,
+  known: LikeTexts,
+  chain: readonly string[],
+): Promise<LikeResult> {
+  if (!isBlock(own.value) || own.value['like'] === undefined) return { located: own, texts: {} }
+  const { like, ...value } = own.value
+  const stop = (message: string, hint?: string): never => {
+    throw new SpecError([{ where: whereOf(own, ['like']), message, hint }])
+  }
+  if (typeof like !== 'string' || like === '')
+    return stop('`like` at the top names another experiment file', 'like: ../70b-adam-distilled.yaml')
+  const path = join(dirname(file), like)
+  const absolute = resolve(path)
+  if (chain.includes(absolute)) stop(`\`like\` goes round in a circle: ${[...chain, absolute].join(' -> ')}`)
+  if (chain.length > longestChain) stop(`more than ${longestChain} files are like each other`)
+  const text = known[absolute] ?? (await readSpecText(path))
+  const parsed = parseYaml(text, path)
+  if (!isBlock(parsed.value)) stop(`${path} holds no experiment`)
+  const below = await followLike(parsed, path, known, [...chain, absolute])
+  const places: Places = new Map([...below.located.places, ...own.places])
+  places.delete(placeKey(['like']))
+  return {
+    located: { value: over(below.located.value, value), places },
+    texts: { [absolute]: text, ...below.texts },
+  }
+}
+
+/** Blocks are merged key by key, everything else is replaced; null takes away what the other file has there. */
+function over(under: unknown, own: unknown): unknown {
+  if (!isBlock(under) || !isBlock(own)) return own
+  const merged: Record<string, unknown> = { ...under }
+  for (const [key, value] of Object.entries(own)) {
+    if (value === null && Object.hasOwn(under, key) && under[key] !== null) delete merged[key]
+    else merged[key] = over(under[key], value)
+  }
+  return merged
+}
