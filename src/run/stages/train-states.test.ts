@@ -69,7 +69,7 @@ function training(steps: readonly number[]): TrainStage {
 
 async function perform(stage: TrainStage, keep: 'all' | 'newest'): Promise<number[]> {
   const signal = new AbortController().signal
-  await stage.perform({ store, engine: wordTrainer(keep), signal, progress: () => {} })
+  await stage.perform({ store, engine: wordTrainer(keep), signal, progress: () => {}, waiting: () => {} })
   const folderAt = (step: number) => artifactPath(store, 'checkpoint', checkpointKey(stage.key, step))
   return [1, 2, 3, 4, 5, 6, 7, 8, 9].filter((step) => existsSync(join(folderAt(step), 'later', 'more.txt')))
 }
