@@ -9,7 +9,7 @@ const src = resolve(import.meta.dirname, '../../src')
 const allowed: Record<string, readonly string[]> = {
   model: [],
   store: [],
-  spec: ['engine'],
+  spec: ['engine', 'model'],
   analysis: [],
   engine: ['model'],
   data: ['engine', 'model'],

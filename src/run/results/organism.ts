@@ -15,7 +15,7 @@ export async function organismResult(
   organism: PlannedOrganism,
   thresholds: Thresholds,
 ): Promise<Organism> {
-  const { id, spec, base, axes, seed, gate } = organism
+  const { id, spec, base, axes, seed } = organism
   return {
     id,
     name: spec.name,
