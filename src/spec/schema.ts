@@ -151,10 +151,11 @@ export const evalsSchema = z
   .describe('what is measured, and at which steps')
 
 export const experimentSchema = z.strictObject({
-  like: text
+  like: z
+    .union([text, z.array(text).min(1)])
     .optional()
     .describe(
-      'another experiment file, from the folder of this one, of which this is a copy; what it says itself wins, and null takes away',
+      'an experiment file, from the folder of this one, that this one copies, or several, of which the later ones win; what it says itself wins over all, and null takes away',
     ),
   name: name.describe('name of the experiment and of its run'),
   description: text.optional().describe('a sentence for the report'),
