@@ -20,6 +20,9 @@ export default defineConfig({
         },
       },
       { test: { ...shared, name: 'e2e', include: ['test/e2e/**/*.test.ts'], testTimeout: 300_000 } },
+      {
+        test: { ...shared, name: 'twins', include: ['test/twins/**/*.test.ts'], testTimeout: 1_800_000 },
+      },
       { test: { ...shared, name: 'parity', include: ['test/parity/**/*.test.ts'], testTimeout: 300_000 } },
       {
         test: {

@@ -19,7 +19,11 @@ export function forecastTable({ rows, total }: Forecast, assumed: Assumed | null
     'states',
   ]
   const lines = aligned([head, ...rows.map((row) => cellsOf(row, onGpus))])
-  const notes = rows.flatMap(({ what, notes }) => notes.map((note) => `${what}: ${note}`))
+  const noted = Map.groupBy(
+    rows.flatMap(({ what, notes }) => notes.map((note) => ({ what, note }))),
+    ({ note }) => note,
+  )
+  const notes = [...noted].map(([note, those]) => `${those.map(({ what }) => what).join(', ')}: ${note}`)
   const sum = [
     `${total.flops.toExponential(1)} flops`,
     ...(total.gpuHours === null ? [] : [`${count(total.gpuHours)} GPU hours`]),

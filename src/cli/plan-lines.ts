@@ -17,8 +17,8 @@ export const everyLine = (stages: readonly PlannedStage[]): string[] => stages.m
 
 /** One line for all stages of a kind, a group and a state, where the first of them stands. */
 export function foldedLines(stages: readonly PlannedStage[]): string[] {
-  const alike = Map.groupBy(stages, ({ kind, group, title, state, place }) =>
-    JSON.stringify([kind, group ?? title, state, place]),
+  const alike = Map.groupBy(stages, ({ kind, group, state, place }) =>
+    JSON.stringify([kind, group, state, place]),
   )
   return [...alike.values()].map(lineOf)
 }
@@ -29,7 +29,8 @@ function lineOf(stages: readonly PlannedStage[]): string {
   const { kind, group, title, state, place } = first
   const total = stages.reduce((sum, { seconds }) => sum + seconds, 0)
   const time = state === 'cached' ? '' : `~${duration(total)}`
-  const what = stages.length === 1 ? title : `${stages.length} ${plurals[kind]} of ${group ?? title}`
+  const what =
+    stages.length === 1 ? title : `${stages.length} ${plurals[kind]} of ${group.replace(/^\w+ (?=.)/, '')}`
   return `${state.padEnd(8)}${time.padStart(12)}  ${what}${place === 'slurm' ? ' (slurm)' : ''}${changeOf(stages)}`
 }
 

@@ -26,8 +26,8 @@ export interface PlanRequest {
 export interface PlannedStage {
   readonly kind: StageKind
   readonly title: string
-  /** The organism, or `organism/technique`, that it belongs to; null for what has neither. */
-  readonly group: string | null
+  /** The organism, or `organism/technique`, that it belongs to; else its title without a seed. */
+  readonly group: string
   readonly key: string
   /** `unknown`: it depends on what could not be looked at, and may be cached. */
   readonly state: 'cached' | 'run' | 'unknown'
@@ -75,6 +75,7 @@ export async function planRun(request: PlanRequest): Promise<PlanOutcome> {
   const store = { root: request.store }
   const unknown = stagesOfUnseen(plan.stages)
   const groups = stageGroups(plan)
+  const groupOf = (stage: Stage): string => groups.get(stage) ?? stage.title
   const explainChange = changeExplainer(store)
   const isAway = (stage: Stage): boolean => experiment.spec.placement?.slurm !== undefined && isHeavy(stage)
   const stages: PlannedStage[] = []
@@ -87,7 +88,7 @@ export async function planRun(request: PlanRequest): Promise<PlanOutcome> {
     stages.push({
       kind,
       title,
-      group: groups.get(stage) ?? null,
+      group: groupOf(stage),
       key,
       state,
       place: isAway(stage) ? 'slurm' : 'here',
@@ -103,7 +104,7 @@ export async function planRun(request: PlanRequest): Promise<PlanOutcome> {
     seconds: stages.reduce((sum, stage) => sum + stage.seconds, 0),
     memory: memoryForecast(toRun.filter((stage) => !isAway(stage))),
     unseen,
-    forecast: forecast(toRun, (stage) => groups.get(stage) ?? stage.title),
+    forecast: forecast(toRun, groupOf),
     assumed: plan.stages.some(({ engine }) => engine === 'torch') ? assumedOf(experiment) : null,
     refusals: unfitting(toRun),
   }
