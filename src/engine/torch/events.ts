@@ -80,7 +80,8 @@ export function failureOf({ code, message, hint }: TorchFailure, log: string): L
   const known = inputCodes.has(code) ? 'BAD_INPUT' : modelCodes.has(code) ? 'BAD_MODEL' : 'ENGINE'
   const what = `torch: ${message}`
   const advice = hint ? [hint] : []
-  if (known !== 'ENGINE') return new LabError(known, what, { hint: [...advice, `The log is ${log}.`].join(' ') })
+  if (known !== 'ENGINE')
+    return new LabError(known, what, { hint: [...advice, `The log is ${log}.`].join(' ') })
   // Who was lost could not tell; what started it has seen how it ended.
   return new LabError(known, code === 'peer_lost' ? withTail(what, log) : what, {
     hint: [...advice, `The same command goes on from the last saved step; the log is ${log}.`].join(' '),

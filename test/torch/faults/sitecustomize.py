@@ -22,6 +22,10 @@ def happen(how: str, model) -> None:
         # A gigabyte of output, of which the disk holds nothing.
         os.ftruncate(2, 2**30)
         os.write(2, b"\nslurmstepd: error: the last words\n")
+    if how == "fill":
+        room = os.statvfs(os.path.dirname(os.environ["FILLER"]))
+        with open(os.environ["FILLER"], "wb") as file:
+            os.posix_fallocate(file.fileno(), 0, room.f_bavail * room.f_frsize)
     if how in ("log", "kill"):
         os.kill(os.getpid(), signal.SIGKILL)
 
