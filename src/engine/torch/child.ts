@@ -1,9 +1,10 @@
 /** A child process in a group of its own: its output goes to a log file, it is ended by its id, and never outlives this program unasked. */
 import { spawn, type ChildProcess, type StdioOptions } from 'node:child_process'
-import { closeSync, fstatSync, openSync, readSync } from 'node:fs'
+import { closeSync, openSync } from 'node:fs'
 import { readdir, readFile } from 'node:fs/promises'
 import type { Readable, Writable } from 'node:stream'
 import { LabError } from '../../errors.ts'
+import { lastLines } from '../../last-lines.ts'
 import type { CommandLine } from './launch.ts'
 
 export interface Exit {
@@ -137,30 +138,12 @@ export async function settledWithin(promise: Promise<unknown>, ms: number): Prom
   }
 }
 
-const TAIL_BYTES = 16_384
-
-/** The last lines of a log, for the message of a crash. */
-export function lastLines(file: string, count = 12): string {
-  try {
-    const fd = openSync(file, 'r')
-    try {
-      const { size } = fstatSync(fd)
-      const bytes = Buffer.alloc(Math.min(size, TAIL_BYTES))
-      readSync(fd, bytes, 0, bytes.length, size - bytes.length)
-      const lines = bytes
-        .toString('utf8')
-        .split('\n')
-        .filter((line) => line.trim() !== '')
-      return lines.slice(-count).join('\n')
-    } finally {
-      closeSync(fd)
-    }
-  } catch {
-    return ''
-  }
-}
-
 /** `ended with code 1`, `was killed by SIGKILL`. */
 export function exitText({ code, signal }: Exit): string {
   return signal === null ? `ended with code ${code}` : `was killed by ${signal}`
+}
+
+/** `what`, with the end of a log below it, line by line. */
+export function withTail(what: string, log: string): string {
+  return [what, ...lastLines(log).map((line) => `  | ${line}`)].join('\n')
 }

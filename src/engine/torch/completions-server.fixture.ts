@@ -18,6 +18,10 @@ export interface FixtureOptions {
   readonly folder: string
   readonly sampler: Sampler
   readonly tokenizer: Tokenizer
+  /** Default: a free one. */
+  readonly port?: number
+  /** Called before each completion. */
+  readonly onCompletion?: () => void
 }
 
 export interface CompletionsServer {
@@ -43,11 +47,12 @@ export async function startCompletionsServer(options: FixtureOptions): Promise<C
         request.socket.destroy()
         return
       }
+      if (path === '/v1/completions') options.onCompletion?.()
       const { status, answer } = await respond(path, body, options)
       response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(answer))
     })()
   })
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  await new Promise<void>((resolve) => server.listen(options.port ?? 0, '127.0.0.1', resolve))
   const address = server.address()
   const port = typeof address === 'object' ? address?.port : 0
   const state: CompletionsServer = {
@@ -65,6 +70,7 @@ async function respond(
   options: FixtureOptions,
 ): Promise<{ status: number; answer: unknown }> {
   const { dialect, folder } = options
+  if (path === '/health') return { status: 200, answer: {} }
   if (path === '/v1/models') {
     if (dialect === 'transformers') return { status: 500, answer: 'Cache directory not found' }
     return { status: 200, answer: { data: [{ id: 'base', root: folder }] } }

@@ -2,6 +2,7 @@
 import { z } from 'zod'
 import { LabError } from '../../errors.ts'
 import type { StepMetrics } from '../engine.ts'
+import { withTail } from './child.ts'
 
 const step = z.int().nonnegative()
 const time = z.string()
@@ -77,5 +78,12 @@ const modelCodes = new Set(['bad_model', 'model'])
 
 export function failureOf({ code, message, hint }: TorchFailure, log: string): LabError {
   const known = inputCodes.has(code) ? 'BAD_INPUT' : modelCodes.has(code) ? 'BAD_MODEL' : 'ENGINE'
-  return new LabError(known, `torch: ${message}`, { hint: hint ?? `the log is ${log}` })
+  const what = `torch: ${message}`
+  const advice = hint ? [hint] : []
+  if (known !== 'ENGINE')
+    return new LabError(known, what, { hint: [...advice, `The log is ${log}.`].join(' ') })
+  // Who was lost could not tell; what started it has seen how it ended.
+  return new LabError(known, code === 'peer_lost' ? withTail(what, log) : what, {
+    hint: [...advice, `The same command goes on from the last saved step; the log is ${log}.`].join(' '),
+  })
 }

@@ -10,7 +10,13 @@ import { workFiles } from './job.ts'
 
 const processFile = 'process.json'
 const processSchema = z.strictObject({ pid: z.int().positive(), host: z.string(), job: z.string() })
-const heartbeatSchema = z.looseObject({ time: z.string() })
+
+interface FormerProcessOptions {
+  readonly patienceMs: number
+  readonly signal: AbortSignal
+  /** Without a heartbeat for so long a process of another machine is gone. */
+  readonly silenceMs?: number
+}
 
 /** Writes down who works here. */
 export async function writeProcess(workDir: string, pid: number): Promise<void> {
@@ -20,17 +26,19 @@ export async function writeProcess(workDir: string, pid: number): Promise<void> 
 
 /**
  * A training whose controller was killed may still be at work: it is asked to stop and waited for. Throws ENGINE if it goes on.
- * The processes of another machine cannot be seen from here; there a fresh heartbeat says that it works.
+ * The processes of another machine cannot be seen from here; there a heartbeat that changes says that it works, whatever time it
+ * tells: clocks of two machines may be hours apart.
  */
 export async function waitForFormerProcess(
   workDir: string,
-  { patienceMs, signal }: { readonly patienceMs: number; readonly signal: AbortSignal },
+  { patienceMs, signal, silenceMs = SILENCE_MS }: FormerProcessOptions,
 ): Promise<void> {
   const former = await readJson(join(workDir, processFile), processSchema)
   if (former === null) return
   const { pid, host, job } = former
   const until = performance.now() + patienceMs
-  while (host === hostname() ? await runs(pid, job) : await beats(workDir)) {
+  const beats = heartbeatOf(workDir, silenceMs)
+  while (host === hostname() ? await runs(pid, job) : await beats()) {
     if (signal.aborted) return
     await writeFile(join(workDir, workFiles.stop), 'taken over\n')
     if (performance.now() > until) {
@@ -40,6 +48,11 @@ export async function waitForFormerProcess(
     }
     await wait(200)
   }
+  await forgetProcess(workDir)
+}
+
+/** To be called when it has ended: nobody need wait for it. */
+export async function forgetProcess(workDir: string): Promise<void> {
   await rm(join(workDir, processFile), { force: true })
 }
 
@@ -55,12 +68,21 @@ async function runs(pid: number, job: string): Promise<boolean> {
   return line === null ? !existsSync('/proc/self') : line.includes(job)
 }
 
-/** The package writes its heartbeat every 5 s; clocks of two machines differ. */
-const FRESH_MS = 60_000
+/** The package writes its heartbeat every 5 s; a file system of a network may show it a minute late. */
+const SILENCE_MS = 75_000
 
-async function beats(workDir: string): Promise<boolean> {
-  const beat = await readJson(join(workDir, workFiles.heartbeat), heartbeatSchema)
-  return beat !== null && Date.now() - Date.parse(beat.time) < FRESH_MS
+/** Whether the heartbeat has changed within the last `silenceMs` of this machine's own time; at first it is given that time. */
+function heartbeatOf(workDir: string, silenceMs: number): () => Promise<boolean> {
+  let last: string | null = null
+  let changedAt = performance.now()
+  return async () => {
+    const beat = await readFile(join(workDir, workFiles.heartbeat), 'utf8').catch(() => null)
+    if (beat !== null && beat !== last) {
+      last = beat
+      changedAt = performance.now()
+    }
+    return performance.now() - changedAt < silenceMs
+  }
 }
 
 /** Null for what is missing or cut short. */

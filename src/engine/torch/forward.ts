@@ -3,7 +3,7 @@ import { createInterface } from 'node:readline'
 import { join } from 'node:path'
 import { z } from 'zod'
 import { interrupted, LabError } from '../../errors.ts'
-import { endChild, exitText, lastLines, settledWithin, startChild, type Child } from './child.ts'
+import { endChild, exitText, settledWithin, startChild, withTail, type Child } from './child.ts'
 import { pythonEnvironment } from './environment.ts'
 import type { TorchSettings } from './settings.ts'
 
@@ -82,12 +82,11 @@ export class ForwardProcess {
     // A write after its end is told as its exit.
     child.stdin?.on('error', () => {})
     void child.exited.then((exit) => {
-      const last = lastLines(log)
       this.fail(
         this.closing
           ? interrupted()
-          : new LabError('ENGINE', `the forward process ${exitText(exit)}\n${last}`, {
-              hint: `the log is ${log}`,
+          : new LabError('ENGINE', withTail(`the forward process ${exitText(exit)}`, log), {
+              hint: `the same command begins this evaluation again; the whole log is ${log}`,
             }),
       )
     })
@@ -108,8 +107,12 @@ export class ForwardProcess {
     const process = new ForwardProcess(child, log)
     try {
       const inTime = await settledWithin(process.ready.promise, startPatienceMs)
-      if (!inTime)
-        throw new LabError('ENGINE', `the forward process was not ready in time; the log is ${log}`)
+      if (!inTime) {
+        const seconds = startPatienceMs / 1000
+        throw new LabError('ENGINE', withTail(`the forward process was not ready within ${seconds} s`, log), {
+          hint: `is the disk of ${folder} slow? The same command tries again; the whole log is ${log}`,
+        })
+      }
       return process
     } catch (error) {
       await process.close()

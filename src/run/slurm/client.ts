@@ -98,10 +98,14 @@ export async function queued(
   }
 }
 
+/** The accounting's clock is not ours; names are of one attempt, so an early beginning finds nothing else. */
+const clocksDifferMinutes = 2 * 24 * 60
+
 /** The last state that the accounting has of a job's name; null: it has none, or there is no accounting. */
 export async function accounted(name: string, since: string): Promise<QueuedJob | null> {
   const from = new Date(since)
-  const start = new Date(from.getTime() - 60_000 * (from.getTimezoneOffset() + 60)).toISOString().slice(0, 19)
+  const minutes = from.getTimezoneOffset() + clocksDifferMinutes
+  const start = new Date(from.getTime() - 60_000 * minutes).toISOString().slice(0, 19)
   const { code, stdout } = await ask('sacct', [
     '--noheader',
     '--parsable2',

@@ -1,6 +1,6 @@
 /** What the end of a job means, in words: the state that Slurm gives it, the end of its log, and what to change. */
-import { open } from 'node:fs/promises'
 import { LabError } from '../../errors.ts'
+import { lastLines } from '../../last-lines.ts'
 import type { Attempt } from './attempts.ts'
 import type { QueuedJob } from './client.ts'
 
@@ -23,12 +23,8 @@ const again = 'the same command submits it again'
 const goesOn = `${again}, and it goes on from its last checkpoint`
 
 /** A job that ended without its artifacts and without a word of the stage itself. */
-export async function endWithoutResult(
-  attempt: Attempt,
-  job: QueuedJob,
-  started: boolean,
-): Promise<LabError> {
-  const log = await tailOf(attempt.intent.log)
+export function endWithoutResult(attempt: Attempt, job: QueuedJob, started: boolean): LabError {
+  const log = lastLines(attempt.intent.log)
   const { what, hint } = meaningOf(job, started, log)
   const name = `job ${job.id}${job.node === '' ? '' : ` on ${job.node}`}`
   return new LabError('ENGINE', `${name} ${what} (${stateOf(job)})${quoted(attempt, log)}`, { hint })
@@ -53,8 +49,8 @@ export function rejected(attempt: Attempt, why: string): LabError {
 }
 
 /** Slurm knows nothing of a job that had begun. */
-export async function vanished(attempt: Attempt, job: string | null): Promise<LabError> {
-  const log = await tailOf(attempt.intent.log)
+export function vanished(attempt: Attempt, job: string | null): LabError {
+  const log = lastLines(attempt.intent.log)
   const message = `job ${job ?? attempt.intent.name} is gone from Slurm, without a result${quoted(attempt, log)}`
   return new LabError('ENGINE', message, { hint: goesOn })
 }
@@ -98,27 +94,6 @@ function meaningOf(
 
 const stateOf = ({ state, reason }: QueuedJob): string =>
   reason === '' || reason === 'None' ? state : `${state}, ${reason}`
-
-const tailLines = 12
-const tailBytes = 8192
-
-/** The last lines of a log, without control characters. */
-async function tailOf(path: string): Promise<string[]> {
-  const handle = await open(path, 'r').catch(() => null)
-  if (handle === null) return []
-  try {
-    const { size } = await handle.stat()
-    const { buffer, bytesRead } = await handle.read({
-      buffer: Buffer.alloc(tailBytes),
-      position: Math.max(0, size - tailBytes),
-    })
-    const text = buffer.subarray(0, bytesRead).toString('utf8')
-    const lines = text.split(/[\r\n]+/).map((line) => line.replaceAll(/\p{Cc}/gu, ' ').trimEnd())
-    return lines.filter((line) => line !== '').slice(-tailLines)
-  } finally {
-    await handle.close()
-  }
-}
 
 function quoted({ intent }: Attempt, log: readonly string[]): string {
   if (log.length === 0) return `; it printed nothing into ${intent.log}`

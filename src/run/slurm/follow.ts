@@ -181,7 +181,7 @@ async function endOf(attempt: Attempt, context: Following, job: QueuedJob): Prom
   if (said !== null) return said
   if (await isMade(context)) return done(attempt)
   const starts = await readStarts(attempt)
-  const error = await endWithoutResult(attempt, job, starts.length > 0)
+  const error = endWithoutResult(attempt, job, starts.length > 0)
   if (job.state !== 'PREEMPTED') return fail(attempt, error)
   // A cluster that cancels what it preempts: nothing is wrong with the stage.
   await cancel(job.id)
@@ -201,7 +201,7 @@ async function endOfGone(attempt: Attempt, context: Following, known: string | n
     await closeAttempt(attempt, 'lost', 'Slurm does not know it, and it never started')
     return { state: 'again', error: null }
   }
-  const error = await vanished(attempt, known)
+  const error = vanished(attempt, known)
   await closeAttempt(attempt, 'lost', error.message)
   return { state: 'again', error }
 }
