@@ -43,7 +43,7 @@ const allowed = [
   'placement.**',
 ].map((pattern) => {
   const parts = pattern.split('.').map((part) => (part === '*' ? '[^.]+' : part))
-  const below = parts.at(-1) === '**' ? [...parts.slice(0, -1)].join('\\.') + '(\\..*)?' : parts.join('\\.')
+  const below = parts.at(-1) === '**' ? parts.slice(0, -1).join('\\.') + '(\\..*)?' : parts.join('\\.')
   return new RegExp(`^${below}$`)
 })
 
