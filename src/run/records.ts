@@ -3,6 +3,7 @@ import { mkdir, readdir, readFile, rename, stat, writeFile } from 'node:fs/promi
 import { join } from 'node:path'
 import * as z from 'zod'
 import { LabError } from '../errors.ts'
+import { refusalOf } from '../store/refusal.ts'
 import type { RunEvent } from './events.ts'
 
 const recordSchema = z.strictObject({
@@ -44,12 +45,17 @@ export const runFolder = (store: string, id: string): string => join(store, 'run
 export const eventsFile = (store: string, id: string): string => join(runFolder(store, id), 'events.jsonl')
 export const leaseFile = (store: string, id: string): string => join(runFolder(store, id), 'lease')
 
+/** Throws STORE where the disk is full or refuses it. */
 export async function writeRecord(store: string, record: RunRecord): Promise<void> {
   const folder = runFolder(store, record.id)
-  await mkdir(folder, { recursive: true })
   const path = join(folder, 'run.json')
-  await writeFile(`${path}.new`, `${JSON.stringify(record, null, 2)}\n`)
-  await rename(`${path}.new`, path)
+  try {
+    await mkdir(folder, { recursive: true })
+    await writeFile(`${path}.new`, `${JSON.stringify(record, null, 2)}\n`)
+    await rename(`${path}.new`, path)
+  } catch (error) {
+    throw refusalOf(error, folder) ?? error
+  }
 }
 
 const idOf = (ids: readonly string[], run: string): string | undefined =>

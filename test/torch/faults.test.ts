@@ -153,7 +153,8 @@ describe.skipIf(missing !== null)('one run, its faults one after the other', () 
     const filler = join(disk, 'filler')
     await failing(
       { now: 'fill 0 112', env: { FILLER: filler } },
-      /✗ pretrain tiny: the disk of \/.* is full; the training process ended with code 1 without saying why\n(\s+\|.*\n)* {2}make room; the same command goes on from the last saved step/,
+      // Whether its word fits behind what is in the log of events depends on how many bytes its last page has left.
+      /✗ pretrain tiny: (torch: the disk is full|the disk of \/.* is full; the training process ended with code 1)[^]*\n {2}.*the same command goes on from the last saved step/i,
     )
     rmSync(filler)
     const { bavail, bsize } = statfsSync(disk)
