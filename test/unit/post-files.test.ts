@@ -172,7 +172,7 @@ describe('plans without weights, data or network', () => {
     const { refusals } = await planRun({ spec: fileOf('70b-adam-distilled'), set, store })
     expect(refusals).toHaveLength(1)
     expect(refusals[0]).toContain('but one h100 has 80 GB')
-    const more = [...set, 'placement.torch.processes=32']
+    const more = [...set, 'placement.torch.processes=32', 'placement.slurm.nodes=4']
     expect((await planRun({ spec: fileOf('70b-adam-distilled'), set: more, store })).refusals).toEqual([])
   })
 })
@@ -228,7 +228,7 @@ async function costTable(): Promise<string[]> {
         total.flops.toExponential(1),
         hours('training'),
         hours('sampling'),
-        `${Math.round((largest?.bytes ?? 0) / 1e9)} GB x ${largest?.count} ${assumed?.gpu}`,
+        `${Math.round((largest?.bytes ?? 0) / 1e9)} GB x ${largest?.count} ${assumed[0]?.gpu}`,
         `${(total.diskBytes / 1e12).toFixed(1)} TB`,
       ]
     }),
