@@ -1,7 +1,7 @@
 /** Whether the processes of each section's trainings and servers fit the nodes and GPUs of its Slurm jobs. */
 import { type Placement, placementFor } from './placement.ts'
 import { placedSections, type Section } from './placement-schema.ts'
-import type { Path, Problem, Where } from './problem.ts'
+import { type Path, type Problem, showPath, type Where } from './problem.ts'
 import type { ExperimentSpec } from './schema.ts'
 
 type Locate = (path: Path, part?: 'key') => Where
@@ -12,12 +12,13 @@ export function placementProblems(spec: ExperimentSpec, where: Locate): Problem[
     .flatMap((section): Problem[] => {
       const message = misfit(placementFor(spec, section), section)
       if (message === null) return []
-      const own = spec.placement?.[section] === undefined ? [] : [section]
+      // Sections without a placement of their own have the same problem, which is told once.
+      const path = spec.placement?.[section] === undefined ? ['placement'] : ['placement', section]
       return [
         {
-          where: where(['placement', ...own, 'torch', 'processes']),
-          message: `${section}: ${message}`,
-          hint: `\`placement: { ${section}: { torch: { processes: ... } } }\`, or other \`nodes\` and \`gpus\` of its \`slurm\``,
+          where: where([...path, 'torch', 'processes']),
+          message: `${showPath(path)}: ${message}`,
+          hint: `a section may have processes of its own: \`placement.${section}.torch.processes\``,
         },
       ]
     })
@@ -40,9 +41,8 @@ function misfit(
   if (section === 'evals' ? sampler === 'forward' || typeof sampler.server === 'object' : processes === 1)
     return null
   const { nodes, gpus } = slurm
-  const there = `${nodes} node${nodes === 1 ? '' : 's'}`
-  if (processes % nodes > 0) return `${processes} processes cannot be spread evenly over ${there}`
+  if (processes % nodes > 0) return `${processes} processes cannot be spread evenly over ${nodes} nodes`
   // GPUs that `directives` ask for are not counted here.
   if (device === 'cpu' || gpus === 0 || processes <= nodes * gpus) return null
-  return `${processes} processes, one a GPU, do not fit ${there} with ${gpus} GPU${gpus === 1 ? '' : 's'}${nodes === 1 ? '' : ' each'}`
+  return `${processes} processes, one a GPU, do not fit nodes x gpus = ${nodes} x ${gpus}`
 }

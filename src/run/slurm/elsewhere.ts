@@ -35,7 +35,7 @@ export interface ClusterOptions {
 }
 
 /** The jobs of a stage; null where it becomes none. */
-export type SlurmOf = (stage: Stage) => SlurmPlacement | null
+export type SlurmOf = (stage: Pick<Stage, 'section'>) => SlurmPlacement | null
 
 /** What computes with no model costs little here. */
 export function slurmOf({ spec }: Pick<Experiment, 'spec'>): SlurmOf {
