@@ -52,11 +52,12 @@ test('GPU hours, tokens and checkpoints add up; states are those of the largest 
 
 test('GPUs that a job asks for and its work does not use are told', () => {
   const stages = [training('a', 1), training('b', 1)]
-  const jobOf = ({ title }: Stage) => ({ nodes: title === 'a' ? 2 : 1, gpus: 4 })
-  expect(forecast(stages, ({ title }) => title, jobOf).rows.map(({ notes }) => notes)).toEqual([
-    ['a job that trains asks for 8 GPUs and uses 4'],
-    [],
-  ])
+  const { rows } = forecast(
+    stages,
+    ({ title }) => title,
+    ({ title }) => ({ nodes: title === 'a' ? 2 : 1, gpus: 4 }),
+  )
+  expect(rows.map(({ notes }) => notes)).toEqual([['a job that trains asks for 8 GPUs and uses 4'], []])
 })
 
 test('where every checkpoint keeps its state, they add up too', () => {

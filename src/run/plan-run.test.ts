@@ -132,11 +132,12 @@ test('a section is told with its own processes, and refused by them', async () =
   ])
 })
 
+async function keysOf(...set: string[]): Promise<{ run: string; keys: Record<string, string> }> {
+  const { run, stages } = await plan(specOf(), set)
+  return { run, keys: Object.fromEntries(stages.map(({ title, key }) => [title, key])) }
+}
+
 test('what computes in a section is part of its keys, where it runs is not', async () => {
-  const keysOf = async (...set: string[]): Promise<{ run: string; keys: Record<string, string> }> => {
-    const { run, stages } = await plan(specOf(), set)
-    return { run, keys: Object.fromEntries(stages.map(({ title, key }) => [title, key])) }
-  }
   const common = await keysOf()
   const jobs = ['placement.slurm.gpus=16', 'placement.techniques.slurm.time=90', 'placement.evals.slurm=null']
   expect(await keysOf(...jobs)).toEqual(common)

@@ -221,7 +221,9 @@ async function costTable(): Promise<string[]> {
         thousands(
           rows.filter((row) => row.work === work).reduce((sum, { gpuHours }) => sum + (gpuHours ?? 0), 0),
         )
-      const largest = rows.flatMap(({ device }) => device ?? []).toSorted((a, b) => b.bytes - a.bytes)[0]
+      const largest = rows
+        .flatMap(({ work, device }) => (work === 'training' && device) || [])
+        .toSorted((a, b) => b.bytes - a.bytes)[0]
       return [
         `[${name}](${name}.yaml)`,
         String(cells),
@@ -233,7 +235,15 @@ async function costTable(): Promise<string[]> {
       ]
     }),
   )
-  const head = ['file', 'cells', 'flops', 'GPU hours of training', 'of sampling', 'most of a GPU', 'disk']
+  const head = [
+    'file',
+    'cells',
+    'flops',
+    'GPU hours of training',
+    'of sampling',
+    'most of a GPU in training',
+    'disk',
+  ]
   return [head, head.map(() => '---'), ...rows].map((row) => `| ${row.join(' | ')} |`)
 }
 
