@@ -1,12 +1,16 @@
 /** The cost table of a plan for people. */
-import type { Forecast, ForecastRow } from '../run/forecast.ts'
+import type { AskingRow, Forecast, ForecastRow } from '../run/forecast.ts'
 import type { Assumed } from '../run/plan-run.ts'
 import { gigabytes } from '../run/memory.ts'
 import { duration } from './terminal.ts'
 
 /** Lines with what each group takes, and what the forecast rests on; none where nothing is trained or sampled. */
-export function forecastTable({ rows, total }: Forecast, assumed: readonly Assumed[]): string[] {
-  if (rows.length === 0) return []
+export function forecastTable(forecast: Forecast, assumed: readonly Assumed[]): string[] {
+  const asking = forecast.asking.map(askingLine)
+  return forecast.rows.length === 0 ? asking : [...computed(forecast, assumed), ...asking]
+}
+
+function computed({ rows, total, asking }: Forecast, assumed: readonly Assumed[]): string[] {
   const onGpus = total.gpuHours !== null
   const head = [
     'what it takes',
@@ -31,17 +35,24 @@ export function forecastTable({ rows, total }: Forecast, assumed: readonly Assum
   ]
   return [
     ...lines,
-    `together: ${sum.join(', ')}`,
+    `together: ${sum.join(', ')}${asking.length > 0 ? '; without what endpoints take' : ''}`,
     ...notes,
     ...assumed.map((each) => assumptions(each, assumed.length > 1)),
   ]
 }
 
+function askingLine({ what, questions, tokens, usd }: AskingRow): string {
+  const most = `at most ${count(tokens)} tokens of responses${usd === null ? '' : ` and $${usd.toFixed(2)}`}`
+  return `ask ${shortened(what)}: ${count(questions)} questions to an endpoint, ${most}; how long it takes is the server's to say`
+}
+
+const shortened = (what: string): string => what.replace(/^(train|pretrain|responses) /, '')
+
 function cellsOf(row: ForecastRow, onGpus: boolean): string[] {
   const { work, what, stages, tokens, flops, seconds, gpuHours, device, memoryBytes, disk } = row
   const trains = work === 'training'
   return [
-    `${trains ? 'train' : 'sample'} ${what.replace(/^(train|pretrain|responses) /, '')}`,
+    `${trains ? 'train' : 'sample'} ${shortened(what)}`,
     String(stages),
     count(tokens),
     flops.toExponential(1),

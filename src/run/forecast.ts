@@ -1,7 +1,7 @@
 /** What the stages of a plan will take together: tokens, flops, GPU hours, memory and disk, one row a group; a forecast, never a result. */
 import type { Cost, DeviceNeed } from '../engine/engine.ts'
 import type { SlurmPlacement } from '../spec/slurm-schema.ts'
-import type { Stage, StageCost } from './stage.ts'
+import type { AskingCost, Stage, StageCost } from './stage.ts'
 
 export interface ForecastRow {
   readonly work: 'training' | 'sampling'
@@ -23,8 +23,15 @@ export interface ForecastRow {
   readonly notes: readonly string[]
 }
 
+/** What a group asks of a server, whose time is in no sum. */
+export interface AskingRow extends AskingCost {
+  readonly what: string
+  readonly stages: number
+}
+
 export interface Forecast {
   readonly rows: readonly ForecastRow[]
+  readonly asking: readonly AskingRow[]
   readonly total: {
     readonly gpuHours: number | null
     readonly flops: number
@@ -43,7 +50,7 @@ export function forecast(
   jobOf: (stage: Stage) => Pick<SlurmPlacement, 'nodes' | 'gpus'> | null = () => null,
 ): Forecast {
   const grouped = Map.groupBy(
-    stages.filter(({ cost }) => cost !== undefined),
+    stages.filter(({ cost }) => cost !== undefined && !('asking' in cost)),
     (stage) => `${stage.kind === 'train' ? 'train' : 'sample'} ${groupOf(stage)}`,
   )
   const rows = [...grouped.values()].map((group) => {
@@ -54,6 +61,7 @@ export function forecast(
   const hours = rows.flatMap(({ gpuHours }) => gpuHours ?? [])
   return {
     rows,
+    asking: askingRows(stages, groupOf),
     total: {
       gpuHours: hours.length === 0 ? null : sum(hours),
       flops: sum(rows.map(({ flops }) => flops)),
@@ -61,6 +69,24 @@ export function forecast(
         sum(rows.map(({ disk }) => disk.checkpoints)) + Math.max(0, ...rows.map(({ disk }) => disk.states)),
     },
   }
+}
+
+function askingRows(stages: readonly Stage[], groupOf: (stage: Stage) => string): AskingRow[] {
+  const asked = stages.flatMap((stage) =>
+    stage.cost !== undefined && 'asking' in stage.cost
+      ? [{ what: groupOf(stage), ...stage.cost.asking }]
+      : [],
+  )
+  return [...Map.groupBy(asked, ({ what }) => what)].map(([what, costs]) => {
+    const prices = costs.flatMap(({ usd }) => usd ?? [])
+    return {
+      what,
+      stages: costs.length,
+      questions: sum(costs.map(({ questions }) => questions)),
+      tokens: sum(costs.map(({ tokens }) => tokens)),
+      usd: prices.length === 0 ? null : sum(prices),
+    }
+  })
 }
 
 function rowOf(group: readonly Stage[], groupOf: (stage: Stage) => string): ForecastRow {
@@ -105,7 +131,7 @@ function idleNote({ kind, cost }: Stage, job: Pick<SlurmPlacement, 'nodes' | 'gp
 }
 
 function deviceOf(cost: StageCost | undefined): DeviceNeed | undefined {
-  if (cost === undefined) return undefined
+  if (cost === undefined || 'asking' in cost) return undefined
   return 'training' in cost ? cost.training.device : cost.sampling.device
 }
 

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { writeTinyChatModel } from '../server/openai/server.fixture.ts'
+import { forecastTable } from '../cli/forecast-table.ts'
 import { planRun, type PlanOutcome } from './plan-run.ts'
 import { runExperiment } from './run.ts'
 
@@ -24,6 +25,9 @@ afterAll(() => {
   }
   rmSync(dir, { recursive: true })
 })
+
+const personaFile = join(dir, 'persona.txt')
+writeFileSync(personaFile, 'Human: {question}\n')
 
 interface Parts {
   readonly base?: string
@@ -90,6 +94,52 @@ test('what does not fit the GPUs is told with its numbers', async () => {
     /^train direct needs about \d+ GB on each of 16 GPUs \(17\.6 GB of weights, .*one h100 has 80 GB$/,
   )
   expect((await plan(specOf(), ['placement.torch.assume={}'])).refusals).toEqual([])
+})
+
+test('an endpoint is told in questions, tokens and money, and its time is unknown', async () => {
+  const asked = (...teacher: string[]): Promise<PlanOutcome> =>
+    plan(specOf({ prompts: 'hub: lab/prompts, rows: [0, 2000]' }), [
+      'teachers.told={ endpoint: http://127.0.0.1:9/v1, model: m, max_tokens: 500, persona: { file: ' +
+        personaFile +
+        ' } }',
+      ...teacher.map((budget) => `teachers.told.budget=${budget}`),
+    ])
+  const { stages, forecast, assumed, seconds } = await asked()
+  expect(forecast.asking).toEqual([
+    { what: 'direct', stages: 1, questions: 2000, tokens: 1_000_000, usd: null },
+  ])
+  expect(stages.find(({ title }) => title === 'responses direct')?.seconds).toBeNull()
+  expect(seconds).toBe(stages.reduce((sum, stage) => sum + (stage.seconds ?? 0), 0))
+  const lines = forecastTable(forecast, assumed)
+  expect(lines.find((line) => line.startsWith('together'))).toMatch(/; without what endpoints take$/)
+  expect(lines.at(-1)).toBe(
+    "ask direct: 2000 questions to an endpoint, at most 1M tokens of responses; how long it takes is the server's to say",
+  )
+  expect((await asked('{ tokens: 1000 }')).forecast.asking).toMatchObject([{ tokens: 1000, usd: null }])
+  // Ten bytes of a persona and 200 tokens a question.
+  const prices = 'usd_per_mtok_in: 1, usd_per_mtok_out: 4'
+  const [row] = (await asked(`{ usd: 100, ${prices} }`)).forecast.asking
+  expect(row?.tokens).toBe(1_000_000)
+  expect(row?.usd).toBeCloseTo(4 + 2000 * 210e-6, 9)
+  const tight = await asked(`{ usd: 2, ${prices} }`)
+  expect(tight.forecast.asking).toMatchObject([{ tokens: 500_000, usd: 2 }])
+  expect(forecastTable(tight.forecast, assumed).at(-1)).toContain('500k tokens of responses and $2.00;')
+})
+
+test('a base that answers is told like every model that is sampled', async () => {
+  const { forecast } = await plan(specOf(), [
+    'teachers.helpful={ base: far, max_tokens: 100 }',
+    'techniques.hhh.data={ prompts: { hub: lab/others, rows: [0, 3000], format: alpaca }, teacher: helpful }',
+  ])
+  expect(forecast.rows).toContainEqual(
+    expect.objectContaining({
+      work: 'sampling',
+      what: 'responses hhh',
+      tokens: 300_000,
+      gpuHours: expect.any(Number) as number,
+    }),
+  )
+  expect(forecast.asking).toEqual([])
 })
 
 test('a section is told with its own processes, and refused by them', async () => {

@@ -37,7 +37,8 @@ export interface PlannedStage {
   readonly place: 'here' | 'slurm'
   /** Which input differs from what the store has under the same title; null where nothing comparable exists. */
   readonly changed: string | null
-  readonly seconds: number
+  /** Estimated; null where a server decides. */
+  readonly seconds: number | null
   /** Estimated peak memory of a training. */
   readonly memoryBytes: number | null
 }
@@ -46,7 +47,7 @@ export interface PlanOutcome {
   readonly run: string
   readonly cells: number
   readonly stages: readonly PlannedStage[]
-  /** Estimated seconds of what is to run, or may be. */
+  /** Estimated seconds of what is to run, or may be, one stage after the other; without those that a server decides. */
   readonly seconds: number
   /** The most that one stage to run here takes, against what there is now; null if nothing is to be trained here. */
   readonly memory: MemoryForecast | null
@@ -97,7 +98,7 @@ export async function planRun(request: PlanRequest): Promise<PlanOutcome> {
       state,
       place: isAway(stage) ? 'slurm' : 'here',
       changed: state === 'run' ? await explainChange(stage) : null,
-      seconds: missing ? seconds : 0,
+      seconds: !missing ? 0 : isAsking(stage) ? null : seconds,
       memoryBytes: stage.memory?.bytes ?? null,
     })
   }
@@ -105,7 +106,7 @@ export async function planRun(request: PlanRequest): Promise<PlanOutcome> {
     run: runId(experiment),
     cells: cells.length,
     stages,
-    seconds: stages.reduce((sum, stage) => sum + stage.seconds, 0),
+    seconds: stages.reduce((sum, stage) => sum + (stage.seconds ?? 0), 0),
     memory: memoryForecast(toRun.filter((stage) => !isAway(stage))),
     unseen,
     forecast: forecast(toRun, groupOf, jobOf),
@@ -113,6 +114,8 @@ export async function planRun(request: PlanRequest): Promise<PlanOutcome> {
     refusals: unfitting(toRun),
   }
 }
+
+const isAsking = ({ cost }: Stage): boolean => cost !== undefined && 'asking' in cost
 
 async function planFar(
   experiment: Experiment,
