@@ -31,7 +31,7 @@ function computed({ rows, total, asking }: Forecast, assumed: readonly Assumed[]
   const sum = [
     `${total.flops.toExponential(1)} flops`,
     ...(total.gpuHours === null ? [] : [`${count(total.gpuHours)} GPU hours`]),
-    `${large(total.diskBytes)} of disk`,
+    `${large(total.diskBytes)} of disk${total.downloadBytes > 0 ? ` (${large(total.downloadBytes)} of them models to download)` : ''}`,
   ]
   return [
     ...lines,

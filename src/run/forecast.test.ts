@@ -47,16 +47,14 @@ test('GPU hours, tokens and checkpoints add up; states are those of the largest 
   ])
   expect(rows[0]).toMatchObject({ tokens: 2000, gpuHours: 16, disk: { checkpoints: 100, states: 360 } })
   expect(rows[2]).toMatchObject({ tokens: 77, gpuHours: null })
-  expect(total).toEqual({ gpuHours: 24, flops: 180_000 + 1540, diskBytes: 120 + 1500 })
+  expect(total).toEqual({ gpuHours: 24, flops: 180_000 + 1540, diskBytes: 120 + 1500, downloadBytes: 0 })
 })
 
 test('GPUs that a job asks for and its work does not use are told', () => {
   const stages = [training('a', 1), training('b', 1)]
-  const { rows } = forecast(
-    stages,
-    ({ title }) => title,
-    ({ title }) => ({ nodes: title === 'a' ? 2 : 1, gpus: 4 }),
-  )
+  const { rows } = forecast(stages, ({ title }) => title, {
+    jobOf: ({ title }) => ({ nodes: title === 'a' ? 2 : 1, gpus: 4 }),
+  })
   expect(rows.map(({ notes }) => notes)).toEqual([['a job that trains asks for 8 GPUs and uses 4'], []])
 })
 

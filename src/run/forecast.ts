@@ -35,20 +35,31 @@ export interface Forecast {
   readonly total: {
     readonly gpuHours: number | null
     readonly flops: number
-    /** All checkpoints, and the states of the training that needs the most. */
+    /** All checkpoints, the states of the training that needs the most, and the downloads. */
     readonly diskBytes: number
+    /** Of models of a hub that are not here. */
+    readonly downloadBytes: number
   }
 }
 
+/** What is asked of the cluster for a stage; null where it becomes no job. */
+type JobOf = (stage: Stage) => Pick<SlurmPlacement, 'nodes' | 'gpus'> | null
+
+interface ForecastSetting {
+  readonly jobOf?: JobOf
+  readonly lacking?: readonly number[]
+}
+
 /**
- * Of the stages that are to be made; `groupOf` names what is told together, `jobOf` what is asked for them. Rows stand in the order
- * of their first stages.
+ * Of the stages that are to be made; `groupOf` names what is told together, `jobOf` what is asked for them, `lacking` the bytes of
+ * models that are downloaded first. Rows stand in the order of their first stages.
  */
 export function forecast(
   stages: readonly Stage[],
   groupOf: (stage: Stage) => string,
-  jobOf: (stage: Stage) => Pick<SlurmPlacement, 'nodes' | 'gpus'> | null = () => null,
+  { jobOf = () => null, lacking = [] }: ForecastSetting = {},
 ): Forecast {
+  const downloadBytes = sum(lacking)
   const grouped = Map.groupBy(
     stages.filter(({ cost }) => cost !== undefined && !('asking' in cost)),
     (stage) => `${stage.kind === 'train' ? 'train' : 'sample'} ${groupOf(stage)}`,
@@ -66,7 +77,10 @@ export function forecast(
       gpuHours: hours.length === 0 ? null : sum(hours),
       flops: sum(rows.map(({ flops }) => flops)),
       diskBytes:
-        sum(rows.map(({ disk }) => disk.checkpoints)) + Math.max(0, ...rows.map(({ disk }) => disk.states)),
+        downloadBytes +
+        sum(rows.map(({ disk }) => disk.checkpoints)) +
+        Math.max(0, ...rows.map(({ disk }) => disk.states)),
+      downloadBytes,
     },
   }
 }

@@ -87,6 +87,26 @@ test('a hub that cannot be reached: everything is told but what is cached', asyn
   expect(refusals).toEqual([])
 })
 
+test('the disk has room for the models that are downloaded, each once', async () => {
+  const set = ['teachers.helpful={ base: far }', 'bases.other={ hub: lab/small, shape: llama-3.1-8b }']
+  const both = [...set, 'organisms.second={ like: direct, base: other }']
+  const checkpoints = ({ rows }: PlanOutcome['forecast']): number =>
+    rows.reduce((bytes, { disk }) => bytes + disk.checkpoints, 0)
+  for (const [given, parameters] of [
+    [set, 70_553_706_496],
+    [both, 70_553_706_496 + 8_030_261_248],
+  ] as const) {
+    const { forecast, assumed } = await plan(specOf(), given)
+    const { downloadBytes, diskBytes } = forecast.total
+    expect(downloadBytes).toBe(2 * parameters)
+    const states = Math.max(...forecast.rows.map(({ disk }) => disk.states))
+    expect(diskBytes).toBe(checkpoints(forecast) + states + downloadBytes)
+    expect(forecastTable(forecast, assumed).join()).toContain('of them models to download')
+  }
+  const local = await plan(specOf({ base: '{ folder: ./none, shape: llama-3.1-8b, engine: torch }' }))
+  expect(local.forecast.total.downloadBytes).toBe(0)
+})
+
 test('what does not fit the GPUs is told with its numbers', async () => {
   const { refusals } = await plan(specOf(), ['placement.torch.assume.gpu=h100'])
   expect(refusals).toHaveLength(1)

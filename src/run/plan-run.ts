@@ -9,6 +9,7 @@ import { changeExplainer } from './changes.ts'
 import { openEngines } from './engines.ts'
 import { forecast, type Forecast, unfitting } from './forecast.ts'
 import { memoryForecast, type MemoryForecast } from './memory.ts'
+import type { HubSources } from './plan/given.ts'
 import { stageGroups } from './plan/groups.ts'
 import { makePlan, type Plan } from './plan/plan.ts'
 import { stagesOfUnseen, type Unseen } from './plan/unseen.ts'
@@ -75,7 +76,12 @@ export async function planRun(request: PlanRequest): Promise<PlanOutcome> {
   checkDesign(experiment)
   const cells = expand(experiment)
   const unseen: Unseen[] = []
-  const plan = await planFar(experiment, cells, request.store, unseen)
+  const lacking: number[] = []
+  const plan = await planFar(experiment, cells, {
+    store: request.store,
+    unseen: (source) => unseen.push(source),
+    lacking: (bytes) => lacking.push(bytes),
+  })
   const store = { root: request.store }
   const unknown = stagesOfUnseen(plan.stages)
   const groups = stageGroups(plan)
@@ -109,7 +115,7 @@ export async function planRun(request: PlanRequest): Promise<PlanOutcome> {
     seconds: stages.reduce((sum, stage) => sum + (stage.seconds ?? 0), 0),
     memory: memoryForecast(toRun.filter((stage) => !isAway(stage))),
     unseen,
-    forecast: forecast(toRun, groupOf, jobOf),
+    forecast: forecast(toRun, groupOf, { jobOf, lacking }),
     assumed: assumedOf(experiment, plan.stages),
     refusals: unfitting(toRun),
   }
@@ -120,17 +126,15 @@ const isAsking = ({ cost }: Stage): boolean => cost !== undefined && 'asking' in
 async function planFar(
   experiment: Experiment,
   cells: readonly Cell[],
-  store: string,
-  unseen: Unseen[],
+  sources: Required<Pick<HubSources, 'store' | 'unseen' | 'lacking'>>,
 ): Promise<Plan> {
   const engines = await openEngines(experiment)
   try {
     return await makePlan(experiment, cells, engines.engineOf, {
-      store,
+      ...sources,
       weights: false,
       data: false,
       signal: new AbortController().signal,
-      unseen: (source) => unseen.push(source),
     })
   } finally {
     await engines.close()
