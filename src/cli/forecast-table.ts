@@ -7,10 +7,14 @@ import { duration } from './terminal.ts'
 /** Lines with what each group takes, and what the forecast rests on; none where nothing is trained or sampled. */
 export function forecastTable(forecast: Forecast, assumed: readonly Assumed[]): string[] {
   const asking = forecast.asking.map(askingLine)
-  return forecast.rows.length === 0 ? asking : [...computed(forecast, assumed), ...asking]
+  return forecast.rows.length === 0 ? asking : computed(forecast, asking, assumed)
 }
 
-function computed({ rows, total, asking }: Forecast, assumed: readonly Assumed[]): string[] {
+function computed(
+  { rows, total }: Forecast,
+  asking: readonly string[],
+  assumed: readonly Assumed[],
+): string[] {
   const onGpus = total.gpuHours !== null
   const head = [
     'what it takes',
@@ -35,6 +39,7 @@ function computed({ rows, total, asking }: Forecast, assumed: readonly Assumed[]
   ]
   return [
     ...lines,
+    ...asking,
     `together: ${sum.join(', ')}${asking.length > 0 ? '; without what endpoints take' : ''}`,
     ...notes,
     ...assumed.map((each) => assumptions(each, assumed.length > 1)),
@@ -70,10 +75,10 @@ function deviceText(device: ForecastRow['device']): string {
   return `${(bytes / 1e9).toFixed(0)}${of} GB x ${gpus}`
 }
 
-function assumptions({ sections, gpu, training, sampling }: Assumed, several: boolean): string {
+function assumptions({ sections, gpu, training, sampling, start }: Assumed, several: boolean): string {
   const peak = gpu === null ? 'an h100 (no GPU is named: memory is not checked)' : `an ${gpu}`
   const whose = several ? ` of ${sections.join(', ')}` : ''
-  return `assumed, not measured${whose}: training sustains ${percent(training)} of the peak of ${peak}, sampling ${percent(sampling)}; prompts of 200 tokens, responses as long as they may be`
+  return `assumed, not measured${whose}: training sustains ${percent(training)} of the peak of ${peak}, sampling ${percent(sampling)}; ${start} s until a model is read; prompts of 200 tokens, responses as long as they may be`
 }
 
 /** `193M`, `1.2k`, `76`. */

@@ -12,7 +12,7 @@ export interface ForecastRow {
   readonly flops: number
   /** Of one stage after the other. */
   readonly seconds: number
-  /** Null where everything runs on processors. */
+  /** Of all GPUs that are held: those that its jobs ask for, else those that it uses. Null where there are none. */
   readonly gpuHours: number | null
   /** Of the stage that needs the most of each GPU. */
   readonly device: DeviceNeed | null
@@ -65,7 +65,7 @@ export function forecast(
     (stage) => `${stage.kind === 'train' ? 'train' : 'sample'} ${groupOf(stage)}`,
   )
   const rows = [...grouped.values()].map((group) => {
-    const row = rowOf(group, groupOf)
+    const row = rowOf(group, groupOf, jobOf)
     const idle = new Set(group.flatMap((stage) => idleNote(stage, jobOf(stage))))
     return { ...row, notes: [...row.notes, ...idle] }
   })
@@ -103,7 +103,7 @@ function askingRows(stages: readonly Stage[], groupOf: (stage: Stage) => string)
   })
 }
 
-function rowOf(group: readonly Stage[], groupOf: (stage: Stage) => string): ForecastRow {
+function rowOf(group: readonly Stage[], groupOf: (stage: Stage) => string, jobOf: JobOf): ForecastRow {
   const [first] = group
   if (first === undefined) throw new RangeError('a group has a stage')
   const trainings = group.flatMap(({ cost, artifacts }) =>
@@ -123,10 +123,9 @@ function rowOf(group: readonly Stage[], groupOf: (stage: Stage) => string): Fore
       sum(samplings.map(({ flops, parameters }) => flops / (2 * parameters))),
     flops: sum(all.map(({ flops }) => flops)),
     seconds: sum(all.map(({ seconds }) => seconds)),
-    gpuHours:
-      devices.length === 0
-        ? null
-        : sum(all.map(({ seconds, device }) => (seconds * (device?.count ?? 0)) / 3600)),
+    gpuHours: group.every((stage) => gpusOf(stage, jobOf(stage)) === 0)
+      ? null
+      : sum(group.map((stage) => (secondsOf(stage) * gpusOf(stage, jobOf(stage))) / 3600)),
     device: devices.toSorted((a, b) => b.bytes - a.bytes)[0] ?? null,
     memoryBytes: Math.max(...all.map(({ memoryBytes }) => memoryBytes)),
     disk: {
@@ -137,11 +136,23 @@ function rowOf(group: readonly Stage[], groupOf: (stage: Stage) => string): Fore
   }
 }
 
-function idleNote({ kind, cost }: Stage, job: Pick<SlurmPlacement, 'nodes' | 'gpus'> | null): string[] {
-  const asked = job === null ? 0 : job.nodes * job.gpus
+/** A cluster bills what a job asks for. GPUs that `directives` ask for are not counted. */
+const gpusOf = ({ cost }: Stage, job: ReturnType<JobOf>): number =>
+  job !== null && job.gpus > 0 ? job.nodes * job.gpus : (deviceOf(cost)?.count ?? 0)
+
+function secondsOf({ cost }: Stage): number {
+  if (cost === undefined || 'asking' in cost) return 0
+  return 'training' in cost ? cost.training.seconds : cost.sampling.seconds
+}
+
+function idleNote(stage: Stage, job: ReturnType<JobOf>): string[] {
+  const { kind, cost } = stage
+  const asked = gpusOf(stage, job)
   const used = deviceOf(cost)?.count ?? 0
   if (asked <= used) return []
-  return [`a job that ${kind === 'train' ? 'trains' : 'samples'} asks for ${asked} GPUs and uses ${used}`]
+  return [
+    `a job that ${kind === 'train' ? 'trains' : 'samples'} asks for ${asked} GPUs and uses ${used}: all are counted`,
+  ]
 }
 
 function deviceOf(cost: StageCost | undefined): DeviceNeed | undefined {

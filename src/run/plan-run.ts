@@ -68,6 +68,8 @@ export interface Assumed {
   /** Shares of its peak. */
   readonly training: number
   readonly sampling: number
+  /** Seconds until a model is read and its first step or token begins. */
+  readonly start: number
 }
 
 /** Trains and samples nothing. Throws for what is wrong in the file, and tells what cannot be reached. */
@@ -149,7 +151,7 @@ function assumedOf({ spec }: Experiment, stages: readonly Stage[]): Assumed[] {
   return [...alike.values()].flatMap((those) => {
     const [first] = those
     if (first === undefined) return []
-    const { gpu, training, sampling } = placementFor(spec, first).torch.assume
-    return [{ sections: those, gpu: gpu?.name ?? null, training, sampling }]
+    const { gpu, ...rest } = placementFor(spec, first).torch.assume
+    return [{ sections: those, gpu: gpu?.name ?? null, ...rest }]
   })
 }

@@ -38,6 +38,14 @@ const assumeSchema = z
       .describe(
         'share of the peak that sampling sustains on a server that batches; 0.1, because drawing one token at a time is held up by memory',
       ),
+    start: z
+      .number()
+      .min(0)
+      .max(86_400)
+      .default(120)
+      .describe(
+        'seconds on a GPU before the first step or token of each training, and of each set of responses or evaluation that is sampled: processes and a server start, and read the model; 120 is a guess',
+      ),
   })
   .prefault({})
   .describe('what forecasts of time and memory rest on; no result depends on it')

@@ -32,6 +32,8 @@ export interface Assumptions {
   /** Share of a GPU's peak that training, and sampling, are assumed to sustain. */
   readonly training: number
   readonly sampling: number
+  /** Seconds on a GPU until a model is read and its first step or token begins. */
+  readonly start: number
 }
 
 /** Nodes that share one training; the process that starts it runs on the first of them. */
