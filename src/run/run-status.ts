@@ -1,8 +1,7 @@
 /** How runs stand: from their events, their lease, and the jobs that they have on a cluster. */
 import { readEvents } from '../store/events.ts'
 import { isLocked } from '../store/lock.ts'
-import { isCancelled } from './cancel.ts'
-import { eventsFile, leaseFile, readRecord, runIds, type RecordedEvent } from './records.ts'
+import { eventsFile, isCancelled, leaseFile, readRecord, runIds, type RecordedEvent } from './records.ts'
 import { jobsOf, type RunJob } from './slurm/jobs.ts'
 
 export interface RunStatus {
