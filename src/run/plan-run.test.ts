@@ -99,8 +99,6 @@ test('a hub that cannot be reached: everything is told but what is cached', asyn
 test('the disk has room for the models that are downloaded, each once', async () => {
   const set = ['teachers.helpful={ base: far }', 'bases.other={ hub: lab/small, shape: llama-3.1-8b }']
   const both = [...set, 'organisms.second={ like: direct, base: other }']
-  const checkpoints = ({ rows }: PlanOutcome['forecast']): number =>
-    rows.reduce((bytes, { disk }) => bytes + disk.checkpoints, 0)
   for (const [given, parameters] of [
     [set, 70_553_706_496],
     [both, 70_553_706_496 + 8_030_261_248],
@@ -109,7 +107,8 @@ test('the disk has room for the models that are downloaded, each once', async ()
     const { downloadBytes, diskBytes } = forecast.total
     expect(downloadBytes).toBe(2 * parameters)
     const states = Math.max(...forecast.rows.map(({ disk }) => disk.states))
-    expect(diskBytes).toBe(checkpoints(forecast) + states + downloadBytes)
+    const checkpoints = forecast.rows.reduce((bytes, { disk }) => bytes + disk.checkpoints, 0)
+    expect(diskBytes).toBe(checkpoints + states + downloadBytes)
     expect(forecastTable(forecast, assumed).join()).toContain('of them models to download')
   }
   const local = await plan(specOf({ base: '{ folder: ./none, shape: llama-3.1-8b, engine: torch }' }))
@@ -125,14 +124,16 @@ test('what does not fit the GPUs is told with its numbers', async () => {
   expect((await plan(specOf(), ['placement.torch.assume={}'])).refusals).toEqual([])
 })
 
+/** With a teacher behind an endpoint that is asked 2000 questions. */
+const asked = (...teacher: string[]): Promise<PlanOutcome> =>
+  plan(specOf({ prompts: 'hub: lab/prompts, rows: [0, 2000]' }), [
+    'teachers.told={ endpoint: http://127.0.0.1:9/v1, model: m, max_tokens: 500, persona: { file: ' +
+      personaFile +
+      ' } }',
+    ...teacher.map((budget) => `teachers.told.budget=${budget}`),
+  ])
+
 test('an endpoint is told in questions, tokens and money, and its time is unknown', async () => {
-  const asked = (...teacher: string[]): Promise<PlanOutcome> =>
-    plan(specOf({ prompts: 'hub: lab/prompts, rows: [0, 2000]' }), [
-      'teachers.told={ endpoint: http://127.0.0.1:9/v1, model: m, max_tokens: 500, persona: { file: ' +
-        personaFile +
-        ' } }',
-      ...teacher.map((budget) => `teachers.told.budget=${budget}`),
-    ])
   const { stages, forecast, assumed, seconds } = await asked()
   expect(forecast.asking).toEqual([
     { what: 'direct', stages: 1, questions: 2000, tokens: 1_000_000, usd: null },

@@ -236,8 +236,9 @@ test('an axis says where a number of a cell was wrong', async () => {
   ).toMatch(/^small\.yaml:\d+:\d+: checkpoint 32 is past the end of the training \(16 steps\)$/)
 })
 
+const steps = (n: number, more: object = {}) => ({ train: { steps: n, ...more } })
+
 test('a training whose every learning rate is 0 is refused at its steps', async () => {
-  const steps = (n: number, more: object = {}) => ({ train: { steps: n, ...more } })
   const at0 = { evals: { at: [0] } }
   const refused = /^small\.yaml:\d+:\d+: the only step is the first of the warmup.*\n {2}write `warmup: 0`/
   for (const changes of [
