@@ -69,7 +69,7 @@ async function run({ now, set = [], env = {}, at = store }: Fault = {}): Promise
   if (now !== undefined) writeFileSync(fault, now)
   let peak = 0
   let watch: NodeJS.Timeout | undefined
-  const given = { FAULT: fault, PYTHONPATH: own, PATH: searched, ...env }
+  const given = { FAULT: fault, PYTHONPATH: own, PATH: searched, TMPDIR: folder, ...env }
   const args = ['run', spec, '--store', at, '--json', ...set.flatMap((one) => ['--set', one])]
   const done = await cli(args, {
     env: given,
