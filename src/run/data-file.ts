@@ -3,6 +3,7 @@ import { LabError, messageOf } from '../errors.ts'
 import { filesOf } from '../shards.ts'
 import type { DataSource } from '../spec/data-source.ts'
 import { hashFile, keyOf } from '../store/canonical.ts'
+import type { HubRead } from './hub/client.ts'
 import { openDataset } from './hub/dataset.ts'
 import { type DownloadProgress, hubContext } from './hub/fetch.ts'
 
@@ -14,6 +15,8 @@ export interface DataFile {
   readonly sha256: string
   /** Of each shard, in order. */
   readonly parts: readonly string[]
+  /** Where a hub had it. */
+  readonly hub?: HubRead
 }
 
 export interface DataFileRequest {
@@ -32,8 +35,9 @@ export async function openDataFile(source: DataSource, request: DataFileRequest)
     const { store, download, signal, downloading } = request
     const progress = (done: DownloadProgress): void => downloading?.(source.repo, done)
     const context = hubContext(store, { signal, progress })
-    const { file, sha256 } = await openDataset(source, { download }, context)
-    return { file, sha256: hashOf(sha256), parts: sha256 }
+    const { file, commit, path, sha256 } = await openDataset(source, { download }, context)
+    const hub = { kind: 'dataset', repo: source.repo, revision: source.revision, commit, path } as const
+    return { file, sha256: hashOf(sha256), parts: sha256, hub }
   }
   const { file } = source
   try {
