@@ -2,7 +2,8 @@
 import { LabError, messageOf } from '../errors.ts'
 import { filesOf } from '../shards.ts'
 import type { DataSource } from '../spec/data-source.ts'
-import { hashFile, keyOf } from '../store/canonical.ts'
+import { keyOf } from '../store/canonical.ts'
+import { knownHash } from '../store/file-hashes.ts'
 import type { HubRead } from './hub/client.ts'
 import { openDataset } from './hub/dataset.ts'
 import { type DownloadProgress, hubContext } from './hub/fetch.ts'
@@ -42,7 +43,7 @@ export async function openDataFile(source: DataSource, request: DataFileRequest)
   const { file } = source
   try {
     const parts: string[] = []
-    for (const part of await filesOf(file)) parts.push(await hashFile(part))
+    for (const part of await filesOf(file)) parts.push(await knownHash(request.store, part))
     return { file, sha256: hashOf(parts), parts }
   } catch (error) {
     throw new LabError('BAD_INPUT', `cannot read ${file}: ${messageOf(error)}`, {

@@ -96,7 +96,8 @@ async function openGiven(
   if (base.kind === 'folder') {
     const { folder } = base
     const { config, tokenizerFolder } = await openModelFolder(folder)
-    return { folder, tokenizerFolder, config, hash: await hashModelFolder(folder) }
+    const hash = await hashModelFolder(sources.store, folder)
+    return { folder, tokenizerFolder, config, hash }
   }
   const { store, weights, signal, downloading } = sources
   const model: HubRepo = { kind: 'model', repo: base.repo, revision: base.revision }
