@@ -1,6 +1,7 @@
 /** Hashes of large files are kept: what is kept is believed, and any change of the file is seen. */
 import {
-  chmodSync,
+  existsSync,
+  mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
@@ -25,6 +26,7 @@ beforeEach(() => {
   dir = mkdtempSync(join(tmpdir(), 'hashes-'))
   file = join(dir, 'model.safetensors')
   store = join(dir, 'store')
+  mkdirSync(store)
   writeFileSync(file, content)
   // The clock alone: files keep their own times.
   vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + 60_000 })
@@ -93,7 +95,9 @@ test.each(['', '{"identity": 3}', 'nonsense'])('an entry of %j is ignored and wr
 })
 
 test('a store that cannot be written is no reason to fail', async () => {
-  writeFileSync(store, 'a file')
-  chmodSync(store, 0o400)
+  const none = join(dir, 'none')
+  expect(await knownHash(none, file)).toBe(await hashFile(file))
+  expect(existsSync(none)).toBe(false)
+  writeFileSync(join(store, 'cache'), 'a file where the folder would be')
   expect(await knownHash(store, file)).toBe(await hashFile(file))
 })

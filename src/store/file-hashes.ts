@@ -1,6 +1,6 @@
 /** sha256 of files outside the store, kept in it: a file of the same size, times and inode is not read again. */
 import { createHash, randomUUID } from 'node:crypto'
-import { mkdir, open, readFile, realpath, rename, rm, writeFile } from 'node:fs/promises'
+import { mkdir, open, readFile, realpath, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { z } from 'zod'
 
@@ -30,7 +30,7 @@ export async function knownHash(root: string, path: string): Promise<string> {
     const unchanged = identityOf(await file.stat({ bigint: true })) === identity
     const changedMs = Math.max(Number(before.mtimeMs), Number(before.ctimeMs))
     if (isLarge && unchanged && changedMs < Date.now() - SETTLED_MS)
-      await writeEntry(entry, { identity, sha256 })
+      await writeEntry(root, entry, { identity, sha256 })
     return sha256
   } finally {
     await file.close()
@@ -56,9 +56,11 @@ async function readEntry(entry: string): Promise<z.infer<typeof entrySchema> | n
 }
 
 /** Whole or not at all. */
-async function writeEntry(entry: string, content: z.infer<typeof entrySchema>): Promise<void> {
+async function writeEntry(root: string, entry: string, content: z.infer<typeof entrySchema>): Promise<void> {
   const written = `${entry}.${process.pid}.${randomUUID()}`
   try {
+    // Who only plans makes no store.
+    await stat(root)
     await mkdir(dirname(entry), { recursive: true })
     await writeFile(written, JSON.stringify(content))
     await rename(written, entry)
