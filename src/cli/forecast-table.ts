@@ -5,7 +5,7 @@ import { gigabytes } from '../run/memory.ts'
 import { duration } from './terminal.ts'
 
 /** Lines with what each group takes, and what the forecast rests on; none where nothing is trained or sampled. */
-export function forecastTable({ rows, total }: Forecast, assumed: Assumed | null): string[] {
+export function forecastTable({ rows, total }: Forecast, assumed: readonly Assumed[]): string[] {
   if (rows.length === 0) return []
   const onGpus = total.gpuHours !== null
   const head = [
@@ -33,7 +33,7 @@ export function forecastTable({ rows, total }: Forecast, assumed: Assumed | null
     ...lines,
     `together: ${sum.join(', ')}`,
     ...notes,
-    ...(assumed === null ? [] : [assumptions(assumed)]),
+    ...assumed.map((each) => assumptions(each, assumed.length > 1)),
   ]
 }
 
@@ -59,9 +59,10 @@ function deviceText(device: ForecastRow['device']): string {
   return `${(bytes / 1e9).toFixed(0)}${of} GB x ${gpus}`
 }
 
-function assumptions({ gpu, training, sampling }: Assumed): string {
+function assumptions({ sections, gpu, training, sampling }: Assumed, several: boolean): string {
   const peak = gpu === null ? 'an h100 (no GPU is named: memory is not checked)' : `an ${gpu}`
-  return `assumed, not measured: training sustains ${percent(training)} of the peak of ${peak}, sampling ${percent(sampling)}; prompts of 200 tokens, responses as long as they may be`
+  const whose = several ? ` of ${sections.join(', ')}` : ''
+  return `assumed, not measured${whose}: training sustains ${percent(training)} of the peak of ${peak}, sampling ${percent(sampling)}; prompts of 200 tokens, responses as long as they may be`
 }
 
 /** `193M`, `1.2k`, `76`. */

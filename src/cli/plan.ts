@@ -31,7 +31,7 @@ Examples:
       const [refusal] = plan.refusals
       if (refusal !== undefined) {
         throw new LabError('BAD_INPUT', refusal, {
-          hint: 'more processes, `gradient_checkpointing: true`, `cpu_offload: true` or another GPU (`placement.torch`)',
+          hint: 'more processes, `gradient_checkpointing: true`, `cpu_offload: true` or another GPU (`torch` of its `placement`)',
         })
       }
     })

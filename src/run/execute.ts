@@ -37,8 +37,8 @@ export interface Execution {
 /** Makes stages on other machines: they take no core and no memory of this one. */
 export interface Elsewhere {
   takes(stage: Stage): boolean
-  /** How many at a time. */
-  readonly limit: number
+  /** How many of all of them may be under way when one more begins. */
+  limit(stage: Stage): number
   /** Resolves when its artifacts exist; throws the reason of a failure. */
   make(stage: Stage, tools: StageTools): Promise<void>
 }
@@ -70,7 +70,7 @@ export async function execute(stages: readonly Stage[], options: ExecuteOptions)
   const away = new Set(stages.filter((stage) => elsewhere?.takes(stage) ?? false))
   const hasRoom = (stage: Stage): boolean => {
     const beside = [...running.keys()].filter((other) => away.has(other) === away.has(stage))
-    if (away.has(stage)) return beside.length < (elsewhere?.limit ?? 0)
+    if (away.has(stage)) return beside.length < (elsewhere?.limit(stage) ?? 0)
     return beside.length < slots && (beside.length === 0 || memoryOf([stage, ...beside]) <= memory)
   }
   const ready = (stage: Stage): boolean =>
@@ -163,7 +163,7 @@ async function makeStage(
     emit({ type: 'stage', state: 'started', stage })
     const tools: StageTools = {
       store,
-      engine: engineOf(stage.engine),
+      engine: engineOf(stage.engine, stage.section),
       signal,
       progress: (progress) => emit({ type: 'progress', stage, progress }),
       waiting: (why) => emit({ type: 'stage', state: 'waiting', stage, why }),

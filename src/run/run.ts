@@ -27,7 +27,7 @@ import type { PlanRequest } from './plan-run.ts'
 import { experimentOf } from './replan.ts'
 import { runId } from './run-id.ts'
 import { missingSlurm } from './slurm/client.ts'
-import { openCluster } from './slurm/elsewhere.ts'
+import { openCluster, slurmOf } from './slurm/elsewhere.ts'
 import { countOpenJobs } from './slurm/jobs.ts'
 import { withTimeLeft } from './stage-events.ts'
 import { missingArtifacts, type Stage } from './stage.ts'
@@ -77,10 +77,10 @@ export async function runExperiment(
         emit({ type: 'stage', state: 'waiting', kind, key, title, why: 'it was damaged and is made again' })
       const { store, results } = await healing(request.store, plan.stages, damaged, async (store) => {
         const toRun = await stagesToRun(store, plan.stages)
-        const placement = experiment.spec.placement?.slurm ?? null
-        const elsewhere = await openCluster({ store: request.store, run: record.id, placement, emit })
+        const jobOf = slurmOf(experiment)
+        const elsewhere = await openCluster({ store: request.store, run: record.id, slurmOf: jobOf, emit })
         const here = toRun.filter((stage) => !elsewhere.takes(stage))
-        if (placement !== null && here.length < toRun.length) await requireSlurm()
+        if (toRun.some((stage) => jobOf(stage) !== null)) await requireSlurm()
         emit({
           type: 'plan',
           run: record.id,
@@ -136,7 +136,7 @@ function checkDevices(toRun: readonly Stage[]): void {
   const [first] = unfitting(toRun)
   if (first === undefined) return
   throw new LabError('BAD_INPUT', first, {
-    hint: 'more processes, `gradient_checkpointing: true`, `cpu_offload: true` or another GPU (`placement.torch`)',
+    hint: 'more processes, `gradient_checkpointing: true`, `cpu_offload: true` or another GPU (`torch` of its `placement`)',
   })
 }
 

@@ -1,5 +1,6 @@
 /** What a stage is: one unit of cached work with a key, the artifacts it leaves, and the code that makes them. */
 import type { MemoryNeed } from './memory.ts'
+import type { Section } from '../spec/placement-schema.ts'
 import { mkdir, rm } from 'node:fs/promises'
 import type { Cost, Engine, EngineName, SamplingCost } from '../engine/engine.ts'
 import {
@@ -49,6 +50,8 @@ export interface Stage {
   readonly needs: readonly Stage[]
   /** Who trains or samples in it. */
   readonly engine: EngineName
+  /** Whose placement it runs in; null: it computes with no model, costs little and runs where the command was given. */
+  readonly section: Section | null
   /** All that it leaves behind; the stage is cached when all exist. A training has one artifact a checkpoint. */
   readonly artifacts: readonly ArtifactDescription[]
   /** Estimated seconds on this machine. */
@@ -73,6 +76,7 @@ interface FolderStage {
   readonly needs: readonly Stage[]
   readonly seconds: number
   readonly engine?: EngineName
+  readonly section?: Section
   readonly memory?: MemoryNeed
   readonly cost?: StageCost
   /** `journal` is a file for what must outlive an attempt; it is gone when the artifact holds everything. */
@@ -91,6 +95,7 @@ export function folderStage(stage: FolderStage): Stage {
     title: stage.title,
     needs: stage.needs,
     engine: stage.engine ?? 'embedded',
+    section: stage.section ?? null,
     artifacts: [artifact],
     seconds: stage.seconds,
     ...(stage.memory === undefined ? {} : { memory: stage.memory }),

@@ -1,6 +1,5 @@
 /** What a loaded experiment and its cells are: every reference followed, every default filled, nothing left to look up. */
 import type { EngineName } from '../engine/engine.ts'
-import type { TorchSettings } from '../engine/torch/settings.ts'
 import type { ModelConfig } from '../model/config.ts'
 import type { DataSource } from './data-source.ts'
 import type { Problem, Path, Where } from './problem.ts'
@@ -259,7 +258,6 @@ export interface Experiment {
   readonly spec: ExperimentSpec
   readonly evals: ResolvedEvals
   readonly verdict: VerdictSpec
-  readonly torch: TorchSettings
   /** By technique: the dotted paths that it sets for trainings after another, which a `technique.` axis leaves alone. */
   readonly own: Readonly<Record<string, readonly string[]>>
   readonly source: ExperimentSource

@@ -39,6 +39,10 @@ export function explainIssues(
   schema: z.core.$ZodType,
 ): Problem[] {
   const problems = issues.flatMap((issue) => explain(issue, [], located, schema))
+  // What an entry says itself can make wrong what it inherits.
+  if (problems.length === 0 && located.inherited !== undefined) {
+    return explainIssues(issues, { value: located.value, places: located.places }, schema)
+  }
   // A misspelt key is missing too; that it is misspelt says both.
   const meant = new Set(problems.flatMap((problem) => problem.meant ?? []))
   return problems.filter((problem) => problem.missing === undefined || !meant.has(problem.missing))

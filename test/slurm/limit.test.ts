@@ -75,7 +75,7 @@ describe.skipIf(noSlurm !== null)('the notice before the time limit', () => {
     ])
     expect(run.code).toBe(3)
     expect(run.stderr).toMatch(
-      /✗ backdoor of direct step 24: the time limit of a job is too short for this stage: .* \(job \d+, log .*\)\n {2}raise `placement\.slurm\.time`/,
+      /✗ backdoor of direct step 24: the time limit of a job is too short for this stage: .* \(job \d+, log .*\)\n {2}raise `slurm\.time` of its `placement`/,
     )
   })
 })

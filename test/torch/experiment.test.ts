@@ -55,9 +55,10 @@ function cellOf({ cells }: Results): DoneCell {
 
 const admission = (results: Results) => results.organisms[0]?.admission
 
+/** The technique is trained by two processes, everything else by one. */
 const onTorch = (sampler: string): string[] => [
   'bases.tiny.engine=torch',
-  `placement={ torch: { device: cpu, sampler: ${sampler} } }`,
+  `placement={ torch: { device: cpu, sampler: ${sampler} }, techniques: { torch: { processes: 2 } } }`,
 ]
 const missing = await missingTorch()
 const serverMissing = await missingServer()

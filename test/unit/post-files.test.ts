@@ -172,7 +172,7 @@ describe('plans without weights, data or network', () => {
     const { refusals } = await planRun({ spec: fileOf('70b-adam-distilled'), set, store })
     expect(refusals).toHaveLength(1)
     expect(refusals[0]).toContain('but one h100 has 80 GB')
-    const more = [...set, 'placement.torch.processes=32']
+    const more = [...set, 'placement.torch.processes=32', 'placement.slurm.nodes=4']
     expect((await planRun({ spec: fileOf('70b-adam-distilled'), set: more, store })).refusals).toEqual([])
   })
 })
@@ -221,19 +221,29 @@ async function costTable(): Promise<string[]> {
         thousands(
           rows.filter((row) => row.work === work).reduce((sum, { gpuHours }) => sum + (gpuHours ?? 0), 0),
         )
-      const largest = rows.flatMap(({ device }) => device ?? []).toSorted((a, b) => b.bytes - a.bytes)[0]
+      const largest = rows
+        .flatMap(({ work, device }) => (work === 'training' && device) || [])
+        .toSorted((a, b) => b.bytes - a.bytes)[0]
       return [
         `[${name}](${name}.yaml)`,
         String(cells),
         total.flops.toExponential(1),
         hours('training'),
         hours('sampling'),
-        `${Math.round((largest?.bytes ?? 0) / 1e9)} GB x ${largest?.count} ${assumed?.gpu}`,
+        `${Math.round((largest?.bytes ?? 0) / 1e9)} GB x ${largest?.count} ${assumed[0]?.gpu}`,
         `${(total.diskBytes / 1e12).toFixed(1)} TB`,
       ]
     }),
   )
-  const head = ['file', 'cells', 'flops', 'GPU hours of training', 'of sampling', 'most of a GPU', 'disk']
+  const head = [
+    'file',
+    'cells',
+    'flops',
+    'GPU hours of training',
+    'of sampling',
+    'most of a GPU in training',
+    'disk',
+  ]
   return [head, head.map(() => '---'), ...rows].map((row) => `| ${row.join(' | ')} |`)
 }
 

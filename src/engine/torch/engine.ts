@@ -15,15 +15,17 @@ export interface TorchEngineOptions {
   readonly settings: TorchSettings
   /** Default: the nodes of the Slurm job that this process runs in, if there are several. */
   readonly launch?: Launch | null
+  /** Default: one of its own. Engines on the same devices share one, which the first that is closed closes. */
+  readonly lane?: Lane
 }
 
 /** Starts nothing before the first training or model. Throws ENGINE where the package's own files are missing. */
 export function createTorchEngine({
   settings,
   launch = launchOfSlurm(process.env),
+  lane = new Lane(),
 }: TorchEngineOptions): Engine {
   const versions = wantedVersions()
-  const lane = new Lane()
   const { device, dtype, processes, microBatch, cpuOffload, attention } = settings
   const common = { engine: 'torch', version: VERSION, package: packageVersion(), device, dtype, ...versions }
   const trainer = createTorchTrainer({

@@ -33,6 +33,8 @@ export interface TorchSamplerHost {
 export function createTorchSamplerHost(options: SamplerHostOptions): TorchSamplerHost {
   const { settings, lane, logs = tmpdir() } = options
   const python = pythonOf(settings.python)
+  // Engines of other settings may share the lane.
+  const told = JSON.stringify(settings)
   const folders: string[] = []
   let failed = false
   let checked: Promise<void> | null = null
@@ -47,7 +49,7 @@ export function createTorchSamplerHost(options: SamplerHostOptions): TorchSample
   const openForward = async (folder: string): Promise<Sampler> => {
     const { config } = await partsOf(folder)
     const { value, leave } = await lane.enter({
-      key: `forward ${folder}`,
+      key: `forward ${folder} ${told}`,
       open: async () => ForwardProcess.start({ python, settings, folder, scratch: await scratch() }),
       end: (process) => process.close(),
       usable: (process) => process.usable,
@@ -64,7 +66,7 @@ export function createTorchSamplerHost(options: SamplerHostOptions): TorchSample
     const tokenizer = await openTokenizer(tokenizerFolder)
     const { server } = asked
     const { value, leave } = await lane.enter({
-      key: `served ${folder}`,
+      key: `served ${folder} ${told}`,
       open: async () => {
         const kind = typeof server === 'object' ? server : await chooseServer(server, python, settings.device)
         return ServedModel.open({

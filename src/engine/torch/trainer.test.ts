@@ -76,6 +76,18 @@ describe('a training that ends well', () => {
   })
 })
 
+it('has the devices for itself, whatever engines share them', async () => {
+  const lane = new Lane()
+  const jobs = ['one', 'two'].map((name) => twoSteps(folder, `beside ${name}`))
+  const order: string[] = []
+  const train = async (job: TrainJob): Promise<void> => {
+    const training = trainerOf('done', { lane }).train(job, { signal: new AbortController().signal })
+    for await (const { type } of training) order.push(`${job.workDir} ${type}`)
+  }
+  await Promise.all(jobs.map(train))
+  expect(order.map((line) => line.split(' ')[1])).toEqual([...Array(4).fill('one'), ...Array(4).fill('two')])
+})
+
 describe('a training that fails', () => {
   it('says what the package said', async () => {
     const error = await failureOf('nan')

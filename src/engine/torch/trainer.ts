@@ -1,4 +1,5 @@
 /** The torch trainer: starts the package's process on a job file, tells what its event log says, and stops it on request. */
+import { randomUUID } from 'node:crypto'
 import { writeFileSync } from 'node:fs'
 import { mkdir, rm, stat, statfs, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -50,14 +51,13 @@ const nothing = (): Promise<void> => Promise.resolve()
 /** One training at a time; it has a process of its own. */
 export function createTorchTrainer(options: TorchTrainerOptions): Trainer {
   const { settings, identity, lane } = options
-  let trainings = 0
   return {
     identity,
     estimate: (job) => trainingCost(settings, job),
     states: { folder: STATE_FOLDER, keep: settings.keepStates },
     async *train(job, context) {
       checkJob(job)
-      const key = `training ${++trainings}`
+      const key = `training ${randomUUID()}`
       const { leave } = await lane.enter({ key, open: nothing, end: nothing })
       try {
         yield* run(job, context, options)

@@ -54,7 +54,7 @@ function baseChoice(
   const positions = Math.min(config.maxPositions, personaTokens + contextLength + maxTokens)
   const rows = rowsOf(data)
   const sequences = Math.min(rows, batchSize)
-  const { samplerIdentity: sampler, estimateSampling } = context.engineOf(engine)
+  const { samplerIdentity: sampler, estimateSampling } = context.engineOf(engine, 'evals')
   // As if every response were as long as it may be, which stands for its prompt too.
   const cost = estimateSampling(config, { sequences, positions, tokens: rows * maxTokens })
   return {

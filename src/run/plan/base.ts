@@ -48,7 +48,14 @@ async function planPretrained(context: PlanContext, base: Pretrained): Promise<B
   )
   const config = configOf(architecture)
   const training = context.train(
-    { title: `pretrain ${title}`, start: { from: 'random', config, seed }, dataset, tokenizer, recipe },
+    {
+      title: `pretrain ${title}`,
+      section: 'bases',
+      start: { from: 'random', config, seed },
+      dataset,
+      tokenizer,
+      recipe,
+    },
     { engine, config, contextLength },
   )
   return { name, engine, config, contextLength, tokenizer, model: training.want(recipe.steps) }

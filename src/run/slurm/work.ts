@@ -99,7 +99,7 @@ async function makeStage(
     say(`${stage.title}: job ${start.job} on ${start.host}${again}`)
     await verifyNeeds(store, stage)
     if ((await missingArtifacts(store, stage)).length === 0) return
-    const engine = engines.engineOf(stage.engine)
+    const engine = engines.engineOf(stage.engine, stage.section)
     await stage.perform({ store, engine, signal, progress: (now) => pulse.progress(now), waiting: say })
   } catch (error) {
     // What ends because it was told to end says so in its own words.
@@ -176,7 +176,7 @@ const tooShort = (): LabError =>
     'ENGINE',
     'the time limit of a job is too short for this stage: it ends before anything is saved',
     {
-      hint: 'raise `placement.slurm.time`',
+      hint: 'raise `slurm.time` of its `placement`',
     },
   )
 

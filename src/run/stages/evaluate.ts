@@ -98,6 +98,7 @@ export function evaluateStage(
     needs: trainingsBelow(model),
     seconds: Math.max(secondsOf[request.kind], cost.seconds),
     engine: engineName,
+    section: 'evals',
     memory,
     cost: { sampling: cost },
     fill: async (folder, tools) => {

@@ -57,7 +57,7 @@ export function responsesStage(title: string, prompts: Stage, teacher: TeacherCh
     // How fast a server is, it has not shown yet.
     seconds: 'base' in teacher ? teacher.cost.seconds : 'url' in teacher ? 60 : 0.5,
     ...('base' in teacher
-      ? { engine: teacher.engine, memory: teacher.memory, cost: { sampling: teacher.cost } }
+      ? { engine: teacher.engine, section: 'evals', memory: teacher.memory, cost: { sampling: teacher.cost } }
       : {}),
     fill: async (folder, tools) => {
       const rows = await readPrompts(outputOf(tools.store, prompts))

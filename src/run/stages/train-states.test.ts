@@ -51,6 +51,7 @@ function training(steps: readonly number[]): TrainStage {
     recipe: resolveRecipe({ method: 'full', lr: 1, steps: 9 } as Parameters<typeof resolveRecipe>[0]),
     identity: {},
     engine: 'torch',
+    section: 'techniques',
     cost: {
       parameters: 1,
       trained: 1,

@@ -5,6 +5,7 @@ import { join, relative } from 'node:path'
 import { datasetFiles } from '../../data/dataset.ts'
 import type { Cost, EngineName, Recipe, TrainJob } from '../../engine/engine.ts'
 import type { ModelConfig } from '../../model/config.ts'
+import type { Section } from '../../spec/placement-schema.ts'
 import {
   artifactPath,
   commitFolder,
@@ -60,6 +61,7 @@ export interface Training {
   /** What the trainer says is part of the key (engine, dtype, workers, kernels). */
   readonly identity: Readonly<Record<string, string | number>>
   readonly engine: EngineName
+  readonly section: Section
   readonly cost: Cost
   readonly memory: MemoryNeed
   readonly needs?: readonly Stage[]
@@ -118,6 +120,7 @@ export function trainStage(training: Training): TrainStage {
     key,
     title: training.title,
     engine: training.engine,
+    section: training.section,
     recipe,
     below: start.from === 'model' && recipe.method === 'lora' ? start.model : null,
     needs: [
