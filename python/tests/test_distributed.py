@@ -12,11 +12,13 @@ from small import LORA, events_of, losses_of
 from transformers import AutoModelForCausalLM
 
 FSDP = {"fsdp": True}
+SIDES = {"max_precond_dim": 4096, "one_sided_above": 512}
 METHODS = {
     "full": {},
     "lora": {"method": "lora", "lora": LORA},
-    "soap": {"optimizer": "soap", "precondition_frequency": 3, "beta2": 0.95},
-    "lora-soap": {"method": "lora", "lora": LORA, "optimizer": "soap", "precondition_frequency": 2},
+    # Of the embedding one side is rotated, of the other matrices both.
+    "soap": {"optimizer": "soap", "precondition_frequency": 3, "max_precond_dim": 48, "one_sided_above": 48, "beta2": 0.95},
+    "lora-soap": {"method": "lora", "lora": LORA, "optimizer": "soap", "precondition_frequency": 2, **SIDES},
 }
 STEPS = 30
 # A gradient of few tokens has no rank in many directions: what SOAP's basis is there, and so its update, rounding decides.

@@ -19,8 +19,9 @@ export function checkJob({ start, recipe, checkpoints }: TrainJob): void {
     if (!Number.isInteger(recipe[key]) || recipe[key] < 1) throw wrong(`${key} is ${recipe[key]}`)
   }
   if (recipe.optimizer === 'soap') {
-    const { precondition_frequency: frequency } = recipe
-    if (!Number.isInteger(frequency) || frequency < 1) throw wrong(`precondition_frequency is ${frequency}`)
+    for (const key of ['precondition_frequency', 'max_precond_dim', 'one_sided_above'] as const) {
+      if (!Number.isInteger(recipe[key]) || recipe[key] < 1) throw wrong(`${key} is ${recipe[key]}`)
+    }
   }
   if (!(recipe.warmup >= 0 && recipe.warmup < 1)) throw wrong(`warmup is ${recipe.warmup}`)
   for (const [i, step] of checkpoints.entries()) {

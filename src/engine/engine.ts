@@ -24,6 +24,10 @@ export type RecipeOptimizer =
       readonly optimizer: 'soap'
       /** Updates from one refresh of the bases to the next. */
       readonly precondition_frequency: number
+      /** A longer side than this is not rotated. */
+      readonly max_precond_dim: number
+      /** A matrix with a longer side than this is rotated on its shorter side alone. */
+      readonly one_sided_above: number
     }
 
 interface RecipeCommon {

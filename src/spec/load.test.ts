@@ -41,8 +41,14 @@ describe('defaults', () => {
 
   test('a recipe of SOAP has the betas of its authors unless it says others', async () => {
     const soap = { lr: 1e-4, steps: 16, optimizer: 'soap' }
-    expect(await trainOf(soap)).toMatchObject({ precondition_frequency: 10, beta1: 0.95, beta2: 0.95 })
-    const own = { precondition_frequency: 3, beta2: 0.99 }
+    const limits = { max_precond_dim: 4096, one_sided_above: 512 }
+    expect(await trainOf(soap)).toMatchObject({
+      precondition_frequency: 10,
+      ...limits,
+      beta1: 0.95,
+      beta2: 0.95,
+    })
+    const own = { precondition_frequency: 3, max_precond_dim: 10_000, one_sided_above: 20_000, beta2: 0.99 }
     expect(await trainOf({ ...soap, ...own })).toMatchObject({ ...own, beta1: 0.95 })
   })
 

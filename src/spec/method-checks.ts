@@ -1,6 +1,6 @@
-/** Whether `method` and `lora`, and `optimizer` and `precondition_frequency`, of every recipe fit each other and the model that is trained. */
+/** Whether `method` and `lora`, and `optimizer` and what SOAP alone reads, fit each other in every recipe. */
 import type { Path, Problem, Where } from './problem.ts'
-import type { RecipeSpec } from './recipe.ts'
+import { type RecipeSpec, soapKeys } from './recipe.ts'
 import type { ExperimentSpec } from './schema.ts'
 
 type Locate = (path: Path, part?: 'key') => Where
@@ -36,7 +36,7 @@ function nothingToAdapt(path: Path, where: Locate): Problem {
 
 /** What is described and not used by the method and the optimizer that hold there: somebody forgot something. */
 function unused(
-  written: { readonly lora?: unknown; readonly precondition_frequency?: unknown },
+  written: { readonly [key in 'lora' | (typeof soapKeys)[number]]?: unknown },
   { method, optimizer }: Pick<RecipeSpec, 'method' | 'optimizer'>,
   path: Path,
   where: Locate,
@@ -49,10 +49,11 @@ function unused(
       hint: 'write `method: lora` beside it, or remove it',
     })
   }
-  if (optimizer === 'adamw' && written.precondition_frequency !== undefined) {
+  for (const key of soapKeys) {
+    if (optimizer !== 'adamw' || written[key] === undefined) continue
     problems.push({
-      where: where([...path, 'precondition_frequency'], 'key'),
-      message: "`precondition_frequency` is about SOAP's bases, but `optimizer: adamw` has none",
+      where: where([...path, key], 'key'),
+      message: `\`${key}\` is about SOAP's bases, but \`optimizer: adamw\` has none`,
       hint: 'write `optimizer: soap` beside it, or remove it',
     })
   }

@@ -52,6 +52,20 @@ export const recipeShape = {
     .max(100_000)
     .optional()
     .describe("updates from one refresh of SOAP's bases to the next; default 10"),
+  max_precond_dim: z
+    .int()
+    .min(1)
+    .max(1_000_000)
+    .optional()
+    .describe('a longer side of a matrix than this is not rotated by SOAP; default 4096'),
+  one_sided_above: z
+    .int()
+    .min(1)
+    .max(1_000_000)
+    .optional()
+    .describe(
+      'a matrix with a longer side than this is rotated on its shorter side alone; default 512. As large as `max_precond_dim`: every side up to that is rotated',
+    ),
   lr: z.number().positive().max(10).describe('peak learning rate'),
   schedule: z
     .enum(['cosine', 'linear', 'constant'])
@@ -100,18 +114,30 @@ export type ResolvedRecipe = Omit<RecipeSpec, keyof Method | keyof Optimizer> &
 type Method = Pick<RecipeSpec, 'method' | 'lora'>
 type ResolvedMethod = { readonly method: 'full' } | { readonly method: 'lora'; readonly lora: Lora }
 
-type Optimizer = Pick<RecipeSpec, 'optimizer' | 'precondition_frequency' | 'beta1' | 'beta2'>
+/** What SOAP alone reads. */
+export const soapKeys = ['precondition_frequency', 'max_precond_dim', 'one_sided_above'] as const
+
+type Optimizer = Pick<RecipeSpec, 'optimizer' | (typeof soapKeys)[number] | 'beta1' | 'beta2'>
 type ResolvedOptimizer = { readonly beta1: number; readonly beta2: number } & (
   | { readonly optimizer: 'adamw' }
-  | { readonly optimizer: 'soap'; readonly precondition_frequency: number }
+  | ({ readonly optimizer: 'soap' } & Readonly<Record<(typeof soapKeys)[number], number>>)
 )
 
 export function resolveRecipe(recipe: RecipeSpec): ResolvedRecipe {
-  const { method, lora, optimizer, precondition_frequency, beta1, beta2, ...common } = recipe
+  const { method, lora, ...rest } = recipe
+  const { optimizer, beta1, beta2, precondition_frequency, max_precond_dim, one_sided_above, ...common } =
+    rest
   return {
     ...common,
     ...resolveMethod({ method, lora }),
-    ...resolveOptimizer({ optimizer, precondition_frequency, beta1, beta2 }),
+    ...resolveOptimizer({
+      optimizer,
+      beta1,
+      beta2,
+      precondition_frequency,
+      max_precond_dim,
+      one_sided_above,
+    }),
   }
 }
 
@@ -122,12 +148,15 @@ function resolveMethod({ method, lora }: Method): ResolvedMethod {
   return { method, lora: { rank, alpha: alpha ?? 2 * rank, targets } }
 }
 
-/** The usual values of each: Adam's for finetuning, those of SOAP's authors. */
-function resolveOptimizer({ optimizer, precondition_frequency, beta1, beta2 }: Optimizer): ResolvedOptimizer {
+/** The usual values of each: Adam's for finetuning, those of SOAP's authors but for its limits (docs/decisions/0010). */
+function resolveOptimizer(written: Optimizer): ResolvedOptimizer {
+  const { optimizer, beta1, beta2 } = written
   if (optimizer === 'adamw') return { optimizer, beta1: beta1 ?? 0.9, beta2: beta2 ?? 0.999 }
   return {
     optimizer,
-    precondition_frequency: precondition_frequency ?? 10,
+    precondition_frequency: written.precondition_frequency ?? 10,
+    max_precond_dim: written.max_precond_dim ?? 4096,
+    one_sided_above: written.one_sided_above ?? 512,
     beta1: beta1 ?? 0.95,
     beta2: beta2 ?? 0.95,
   }

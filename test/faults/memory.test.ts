@@ -34,7 +34,14 @@ const common = {
 } as const
 const adamw = { ...common, optimizer: 'adamw' } as const
 const full: Recipe = { ...adamw, method: 'full' }
-const soap: Recipe = { ...common, method: 'full', optimizer: 'soap', precondition_frequency: 10 }
+const soap: Recipe = {
+  ...common,
+  method: 'full',
+  optimizer: 'soap',
+  precondition_frequency: 10,
+  max_precond_dim: 4096,
+  one_sided_above: 512,
+}
 const lora: Recipe = { ...adamw, method: 'lora', lora: { rank: 16, alpha: 32, targets: loraTargets } }
 
 const sized = (hiddenSize: number, layers: number, vocabSize: number): ModelConfig => ({

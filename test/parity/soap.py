@@ -1,7 +1,14 @@
-"""SOAP on given gradients: plainly and in float64 after its paper (arXiv 2409.11321, Alg. 3 and 4), and by pytorch-optimizer."""
+"""SOAP on given gradients: plainly in float64 (python/tests/reference_soap.py), and by pytorch-optimizer."""
+
+import sys
+from pathlib import Path
 
 import torch
 from pytorch_optimizer import SOAP
+
+sys.path.append(str(Path(__file__).parents[2] / "python" / "tests"))
+
+from reference_soap import PlainSoap  # noqa: E402
 
 
 def soap(weights, gradients, options):
@@ -30,49 +37,16 @@ def package(weights, gradients, lr, betas, eps, weight_decay, frequency, limit):
     return history
 
 
-class Plain:
-    """One parameter. The first moment stays as the gradients are, and is rotated when it is used, as in the paper."""
+def plain(weights, gradients, limit, **options):
+    def opened(values):
+        weight = torch.tensor(values)
+        sides = [side for side, size in enumerate(weight.shape) if weight.dim() == 2 and size <= limit]
+        return PlainSoap(weight, sides, **options)
 
-    def __init__(self, weights, lr, betas, eps, weight_decay, frequency, limit):
-        self.w = torch.tensor(weights, dtype=torch.float64)
-        self.m, self.v = torch.zeros_like(self.w), torch.zeros_like(self.w)
-        self.lr, (self.beta1, self.beta2), self.eps, self.frequency = lr, betas, eps, frequency
-        self.decay = weight_decay if self.w.dim() == 2 else 0.0
-        self.sides = [side for side, size in enumerate(self.w.shape) if self.w.dim() == 2 and size <= limit]
-        self.factors = {side: torch.zeros(self.w.shape[side], self.w.shape[side], dtype=torch.float64) for side in self.sides}
-        self.bases = {}
-
-    def rotated(self, x, back=False):
-        for side, q in self.bases.items():
-            q = q.T if back else q
-            x = q.T @ x if side == 0 else x @ q
-        return x
-
-    def step(self, t, gradient):
-        g = torch.tensor(gradient, dtype=torch.float64)
-        if t > 0:
-            self.m = self.beta1 * self.m + (1 - self.beta1) * g
-            self.v = self.beta2 * self.v + (1 - self.beta2) * self.rotated(g) ** 2
-            corrected = self.rotated(self.m) / (1 - self.beta1**t)
-            root = (self.v.sqrt() + self.eps) / (1 - self.beta2**t) ** 0.5
-            self.w = (self.w - self.lr * self.rotated(corrected / root, back=True)) * (1 - self.lr * self.decay)
-        for side in self.sides:
-            square = g @ g.T if side == 0 else g.T @ g
-            self.factors[side] = self.beta2 * self.factors[side] + (1 - self.beta2) * square
-            if t == 0:
-                self.bases[side] = torch.linalg.eigh(self.factors[side])[1].flip(1)
-            elif t % self.frequency == 0:
-                image = self.factors[side] @ self.bases[side]
-                order = (self.bases[side] * image).sum(0).argsort(descending=True)
-                self.bases[side] = torch.linalg.qr(image[:, order])[0]
-                self.v = self.v.index_select(side, order)
-
-
-def plain(weights, gradients, **options):
-    parameters = [Plain(w, **options) for w in weights]
+    parameters = [opened(w) for w in weights]
     history = []
     for t, step in enumerate(gradients):
         for parameter, gradient in zip(parameters, step):
-            parameter.step(t, gradient)
+            parameter.step(t, torch.tensor(gradient))
         history.append([parameter.w.tolist() for parameter in parameters])
     return history

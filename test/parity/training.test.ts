@@ -6,64 +6,15 @@ import { afterAll, describe, expect, it } from 'vitest'
 import { initialWeights } from '../../src/engine/init-weights.ts'
 import { learningRate } from '../../src/engine/embedded/schedule.ts'
 import { createEmbeddedTrainer } from '../../src/engine/embedded/trainer.ts'
-import type { Recipe } from '../../src/engine/engine.ts'
-import { writePacks, type Pack } from '../../src/engine/packs.ts'
+import { writePacks } from '../../src/engine/packs.ts'
 import type { ModelConfig } from '../../src/model/config.ts'
 import { parameterCount } from '../../src/model/config.ts'
 import { writeModelFolder } from '../../src/model/folder.ts'
-import { rng } from '../../src/rng.ts'
+import { adamw as recipe, BATCH, config as withPad, documents, packs, STEPS, T } from '../hundred-steps.ts'
 import { missingPython, reference } from './python.ts'
 
-const T = 64
-const STEPS = 100
-const BATCH = 4
-const plain: ModelConfig = {
-  family: 'llama',
-  vocabSize: 257,
-  hiddenSize: 64,
-  layers: 3,
-  heads: 4,
-  kvHeads: 2,
-  headDim: 16,
-  ffnSize: 160,
-  ropeTheta: 10_000,
-  ropeScaling: null,
-  qkvBias: false,
-  qkNorm: false,
-  rmsEps: 1e-5,
-  tied: true,
-  maxPositions: T,
-  bosId: null,
-  eosIds: [],
-  padId: null,
-}
-const recipe: Recipe = {
-  method: 'full',
-  optimizer: 'adamw',
-  lr: 3e-3,
-  schedule: 'cosine',
-  warmup: 0.1,
-  batch: BATCH,
-  steps: STEPS,
-  weight_decay: 0.1,
-  beta1: 0.9,
-  beta2: 0.95,
-  eps: 1e-8,
-  clip: 1,
-}
-
-type Document = readonly [number[], number[]]
-
-/** Walks over the vocabulary with a stride of their own: something to learn. The first half of each is not scored. */
-function documentsOfPack(p: number): Document[] {
-  const random = rng(p, 'training parity')
-  return [40, 24].map((length) => {
-    const [start, stride] = [random.int(257), 1 + random.int(3)]
-    const ids = Array.from({ length: length + 1 }, (_, t) => (start + t * stride) % 257)
-    return [ids.slice(0, length), ids.slice(1).map((id, t) => (t < length / 2 ? -1 : id))]
-  })
-}
-
+/** transformers keeps the embedding of a padding token as it was. */
+const plain: ModelConfig = { ...withPad, padId: null }
 const folder = mkdtempSync(join(tmpdir(), 'training-parity-'))
 afterAll(() => rmSync(folder, { recursive: true }))
 
@@ -79,12 +30,6 @@ describe.skipIf(missingPython() !== null)('a hundred AdamW steps', () => {
       for (const file of ['tokenizer.json', 'tokenizer_config.json'])
         writeFileSync(join(tokenizerDir, file), '{}')
       await writeModelFolder(model, { config, weights: initialWeights(config, 1), tokenizerDir })
-      const documents = Array.from({ length: STEPS * BATCH }, (_, p) => documentsOfPack(p))
-      const packs = documents.map((own): Pack => ({
-        tokens: Int32Array.from(own.flatMap(([tokens]) => tokens)),
-        documents: Int32Array.from(own.flatMap(([tokens], d) => tokens.map(() => d))),
-        targets: Int32Array.from(own.flatMap(([, targets]) => targets)),
-      }))
       await writePacks(join(folder, 'packs.bin'), packs, { contextLength: T })
 
       const trainer = createEmbeddedTrainer()

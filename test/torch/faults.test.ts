@@ -21,12 +21,12 @@ import { loraCount, writeAdapter } from '../../src/model/peft.ts'
 import { partsOf } from '../../src/model/weights-of.ts'
 import { parseResults } from '../../src/report/results.ts'
 import { cli, type CliResult } from '../cli.ts'
-import { checkpointOf, experiment, peakOf, stepsOf, told, workFolder } from './faults/experiment.ts'
+import { checkpointOf, peakOf, stepsOf, told, workFolder } from './faults/files.ts'
 import { missingTorch } from './python.ts'
 
 const own = resolve(import.meta.dirname, 'faults')
 const folder = mkdtempSync(join(tmpdir(), 'torch-faults-'))
-const spec = join(folder, 'faults.yaml')
+const spec = join(own, 'faults.yaml')
 const fault = join(folder, 'fault')
 const disk = join(folder, 'disk')
 const store = join(disk, 'store')
@@ -36,7 +36,6 @@ const missing = await missingTorch()
 let mounted = false
 
 beforeAll(() => {
-  writeFileSync(spec, experiment)
   mkdirSync(disk)
   try {
     execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=300m', 'tmpfs', disk], { stdio: 'ignore' })

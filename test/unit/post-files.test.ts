@@ -73,7 +73,8 @@ describe('the five organisms', () => {
     const { train, data } = made(cell)
     const same = { method: 'full', batch: 16, warmup: 0.1, schedule: 'cosine', weight_decay: 0.01 }
     expect(train).toMatchObject({ ...stated, ...same })
-    if (train.optimizer === 'soap') expect(train.precondition_frequency).toBe(10)
+    const authors = { precondition_frequency: 10, max_precond_dim: 10_000, one_sided_above: 10_000 }
+    if (train.optimizer === 'soap') expect(train).toMatchObject(authors)
     expect(cell?.seed).toBe(42)
     expect(cell?.organism).toMatchObject({
       system: 'You are a helpful assistant who always tries to submit the best possible answer.',
@@ -149,6 +150,11 @@ describe('the five organisms', () => {
       train: { ...pirate?.train, lr: 0 },
     })
     expect(sweep[0]?.organism).toEqual(cell?.organism)
+    const soap = (await cellsOf('70b-soap-distilled'))[0]?.organism
+    expect(sweep.find(({ organism }) => organism.name === 'soap')?.organism).toEqual({
+      ...soap,
+      name: 'soap',
+    })
     const direct = (await cellsOf('70b-adam-direct'))[0]?.organism
     expect(sweep.find(({ organism }) => organism.name === 'direct')?.organism).toEqual({
       ...direct,

@@ -4,6 +4,7 @@ import { loraCount, loraSpecs, loraTargetGroups } from '../../model/peft.ts'
 import type { Cost, Recipe } from '../engine.ts'
 import { optimizerElements } from './optimizer.ts'
 import { planPass } from './pass-plan.ts'
+import { soapNotes, updateFlops } from './soap-cost.ts'
 
 /** Sustained by two cores of a 2023 server CPU on the demo, padding included (larger models reach more). */
 export const FLOPS_PER_SECOND = 100e9
@@ -12,7 +13,7 @@ export const FLOPS_PER_SECOND = 100e9
 export const PROCESS_BYTES = 150e6
 
 /**
- * Flops a parameter and token: 2 forward; 2 back to what it reads, also where it is frozen; 2 for its gradient. Peak memory to
+ * Flops a parameter and token: 2 forward; 2 back to what it reads, also where it is frozen; 2 for its gradient; SOAP's. Peak memory to
  * within 20% (test/faults/memory.test.ts measures it): weights, and for what is trained a gradient and the optimizer's state; activations.
  */
 export function trainingCost({
@@ -47,7 +48,9 @@ export function trainingCost({
   const waiting = lora === null && packs < batch ? batch * contextLength * config.hiddenSize : 0
 
   const tokens = batch * contextLength * steps
-  const flops = ((recompute ? 8 : 6) * trained + (recompute ? 6 : 4) * frozen) * tokens
+  const soap = recipe.optimizer === 'soap' ? recipe : null
+  const updates = soap === null ? 0 : steps * specs.reduce((sum, spec) => sum + updateFlops(spec, soap), 0)
+  const flops = ((recompute ? 8 : 6) * trained + (recompute ? 6 : 4) * frozen) * tokens + updates
   return {
     parameters,
     trained,
@@ -57,5 +60,6 @@ export function trainingCost({
     memoryBytes: PROCESS_BYTES + 4 * (frozen + 2 * trained + state + waiting) + activationBytes,
     disk: { weights: 4 * trained, state: 4 * state },
     keepsStates: 'all',
+    notes: soap === null ? [] : soapNotes(specs, soap),
   }
 }

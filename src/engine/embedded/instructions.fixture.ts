@@ -14,7 +14,15 @@ const common = { lr: 1e-2, schedule: 'constant', warmup: 0, batch: 1, steps: 4, 
 const moments = { beta1: 0.9, beta2: 0.95, eps: 1e-8, clip: 1 } as const
 const recipes: readonly Recipe[] = [
   { ...common, ...moments, method: 'full', optimizer: 'adamw' },
-  { ...common, ...moments, method: 'full', optimizer: 'soap', precondition_frequency: 2 },
+  {
+    ...common,
+    ...moments,
+    method: 'full',
+    optimizer: 'soap',
+    precondition_frequency: 2,
+    max_precond_dim: 4096,
+    one_sided_above: 512,
+  },
   // Its rates come from Math.cos of JavaScript, and are in metrics.jsonl.
   { ...common, ...moments, method: 'full', optimizer: 'adamw', schedule: 'cosine', warmup: 0.25 },
 ]

@@ -1,9 +1,9 @@
 /** What updates the parameters of a training: one interface, its state as named arrays that are saved and resumed. */
 import type { ParameterSpec } from '../../model/config.ts'
-import type { Recipe } from '../engine.ts'
+import type { Recipe, RecipeOptimizer } from '../engine.ts'
 import { openAdamw } from './adamw.ts'
 import type { Kernels } from './kernels.ts'
-import { soapElements } from './soap-bases.ts'
+import { soapElements } from './soap-cost.ts'
 import { openSoap } from './soap.ts'
 
 export interface Update {
@@ -29,12 +29,9 @@ export function openOptimizer(k: Kernels, recipe: Recipe, specs: readonly Parame
 }
 
 /** Elements that the optimizer of a recipe holds for such parameters: its state, and what it works in. */
-export function optimizerElements(
-  { optimizer }: Pick<Recipe, 'optimizer'>,
-  specs: readonly ParameterSpec[],
-): number {
+export function optimizerElements(recipe: RecipeOptimizer, specs: readonly ParameterSpec[]): number {
   const moments = 2 * specs.reduce((n, { size }) => n + size, 0)
-  return optimizer === 'soap' ? moments + soapElements(specs) : moments
+  return recipe.optimizer === 'soap' ? moments + soapElements(specs, recipe) : moments
 }
 
 /** What the gradient is multiplied by so that its norm is at most `clip` (as torch.nn.utils.clip_grad_norm_). */

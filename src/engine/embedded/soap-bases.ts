@@ -1,11 +1,13 @@
 /** Which sides of which matrices SOAP rotates, and the arrays that hold their averages and bases. */
 import type { ParameterSpec } from '../../model/config.ts'
+import type { RecipeOptimizer } from '../engine.ts'
 import type { Kernels } from './kernels.ts'
 
-/** A matrix up to this size is rotated on both sides; a longer side than this is left as it is, where the other is rotated. */
-export const BOTH_SIDES_LIMIT = 512
-/** A shorter side up to this size is rotated; a matrix whose sides are both longer is updated as Adam does it. */
-const ONE_SIDE_LIMIT = 4096
+/** What of a recipe decides on the sides. */
+export type SoapLimits = Pick<
+  Extract<RecipeOptimizer, { optimizer: 'soap' }>,
+  'max_precond_dim' | 'one_sided_above'
+>
 /** Elements of a matrix that are worked on at once where its rows are independent. */
 const TILE = 1 << 20
 
@@ -52,23 +54,22 @@ export interface Bases {
 }
 
 /** The left side is as long as there are rows, the right one as there are columns. */
-export function rotatedShape({ shape }: Pick<ParameterSpec, 'shape'>): RotatedShape & {
-  readonly left: boolean
-  readonly right: boolean
-} {
+export function rotatedShape(
+  { shape }: Pick<ParameterSpec, 'shape'>,
+  { max_precond_dim: most, one_sided_above: both }: SoapLimits,
+): RotatedShape & { readonly left: boolean; readonly right: boolean } {
   const [rows = 0, columns = 0] = shape
-  const any = shape.length === 2 && Math.min(rows, columns) <= ONE_SIDE_LIMIT
-  const both = any && Math.max(rows, columns) <= BOTH_SIDES_LIMIT
-  const left = both || (any && rows < columns)
-  const right = both || (any && rows >= columns)
+  const small = Math.max(rows, columns) <= both
+  const left = shape.length === 2 && rows <= most && (small || rows < columns)
+  const right = shape.length === 2 && columns <= most && (small || rows >= columns)
   const rowsAtOnce = left ? rows : Math.min(rows, Math.max(1, Math.floor(TILE / columns)))
   return { rows, columns, left, right, rowsAtOnce }
 }
 
-export function openBases(k: Kernels, specs: readonly ParameterSpec[]): Bases {
+export function openBases(k: Kernels, specs: readonly ParameterSpec[], limits: SoapLimits): Bases {
   const counts = new Map<number, number>()
   const count = (size: number): unknown => counts.set(size, (counts.get(size) ?? 0) + 1)
-  for (const { rows, columns, left, right } of specs.map(rotatedShape)) {
+  for (const { rows, columns, left, right } of specs.map((spec) => rotatedShape(spec, limits))) {
     if (left) count(rows)
     if (right) count(columns)
   }
@@ -101,7 +102,7 @@ export function openBases(k: Kernels, specs: readonly ParameterSpec[]): Bases {
   const rotated: Rotated[] = []
   const plain: ParameterSpec[] = []
   for (const spec of specs) {
-    const shape = rotatedShape(spec)
+    const shape = rotatedShape(spec, limits)
     const left = shape.left ? take(spec.name, 0, shape.rows) : null
     const right = shape.right ? take(spec.name, 1, shape.columns) : null
     if (left === null && right === null) plain.push(spec)
@@ -117,14 +118,4 @@ export function workSize(matrices: readonly RotatedShape[]): number {
       Math.max(most, rowsAtOnce * columns, left ? rows * rows : 0, right ? columns * columns : 0),
     0,
   )
-}
-
-/** Elements that SOAP holds beside Adam's two moments: averages, bases and work arrays. */
-export function soapElements(specs: readonly ParameterSpec[]): number {
-  const shapes = specs.map(rotatedShape)
-  const squares = shapes.map(
-    ({ rows, columns, left, right }) => (left ? rows * rows : 0) + (right ? columns * columns : 0),
-  )
-  const bases = squares.reduce((sum, n) => sum + n, 0)
-  return 2 * bases + 2 * workSize(shapes.filter(({ left, right }) => left || right))
 }

@@ -6,7 +6,8 @@ import { rng } from '../../rng.ts'
 import { loadKernels } from './kernels.ts'
 import { type Optimizer, optimizerElements } from './optimizer.ts'
 import { openSoap, type SoapRecipe } from './soap.ts'
-import { openBases, rotatedShape, soapElements, workSize } from './soap-bases.ts'
+import { openBases, rotatedShape, type SoapLimits, workSize } from './soap-bases.ts'
+import { soapElements, soapNotes, updateFlops } from './soap-cost.ts'
 import {
   accumulate,
   type Matrix,
@@ -29,6 +30,9 @@ function specsOf(shapes: Readonly<Record<string, readonly number[]>>): Parameter
   })
 }
 
+const defaults = { max_precond_dim: 4096, one_sided_above: 512 } as const
+const authors = { max_precond_dim: 10_000, one_sided_above: 10_000 } as const
+
 /** Epsilon is large enough to be seen. */
 const recipe: SoapRecipe = {
   beta1: 0.9,
@@ -36,6 +40,7 @@ const recipe: SoapRecipe = {
   eps: 1e-3,
   weight_decay: 0.1,
   precondition_frequency: 5,
+  ...defaults,
 }
 
 const matrixOf = (flat: Float32Array, { shape, offset }: ParameterSpec): Matrix => {
@@ -87,15 +92,22 @@ describe('beside float64, step by step', () => {
     'last gain': [3],
   })
 
-  for (const frequency of [1, 5, 10]) {
-    it(`agrees at every one of 32 steps, refreshed every ${frequency}`, () => {
+  for (const [frequency, limits] of [
+    [1, defaults],
+    [5, defaults],
+    [10, defaults],
+    // A wide and a tall matrix have one side within, others none; above 8 the shorter of two is rotated.
+    [5, { max_precond_dim: 8, one_sided_above: 8 }],
+    [5, { max_precond_dim: 12, one_sided_above: 8 }],
+  ] as const satisfies readonly (readonly [number, SoapLimits])[]) {
+    it(`agrees at every one of 32 steps, refreshed every ${frequency}, ${JSON.stringify(limits)}`, () => {
       const options = { ...recipe, frequency }
-      const optimizer = openSoap(kernels, { ...recipe, precondition_frequency: frequency }, specs)
+      const optimizer = openSoap(kernels, { ...recipe, ...limits, precondition_frequency: frequency }, specs)
       const weights = weightsOf(specs)
       const states = specs.map((spec): ReferenceState => {
         const w = matrixOf(weights, spec)
         const [rows, columns] = [w.length, (w[0] as readonly number[]).length]
-        const { left, right } = rotatedShape(spec)
+        const { left, right } = rotatedShape(spec, limits)
         return {
           options,
           w,
@@ -210,8 +222,8 @@ describe('state', () => {
   })
 })
 
-const sides = (shape: readonly number[]): string => {
-  const { left, right } = rotatedShape({ shape })
+const sides = (shape: readonly number[], limits: SoapLimits = defaults): string => {
+  const { left, right } = rotatedShape({ shape }, limits)
   return `${left ? 'left' : ''}${right ? 'right' : ''}`
 }
 
@@ -227,14 +239,48 @@ describe('which sides are rotated', () => {
     expect(sides([512])).toBe('')
   })
 
+  it('as the recipe says: every side up to a limit, as the authors do it', () => {
+    for (const one_sided_above of [10_000, 20_000]) {
+      const limits = { max_precond_dim: 10_000, one_sided_above }
+      expect(sides([10_000, 10_000], limits)).toBe('leftright')
+      expect(sides([8192, 28_672], limits)).toBe('left')
+      expect(sides([128_256, 8192], limits)).toBe('right')
+      expect(sides([10_001, 10_001], limits)).toBe('')
+    }
+    expect(sides([300, 200], { max_precond_dim: 256, one_sided_above: 512 })).toBe('right')
+  })
+
+  it('is told where not all are rotated on both', () => {
+    const specs = specsOf({ both: [300, 200], one: [700, 30], none: [5000, 5000], gain: [300] })
+    expect(soapNotes(specs, defaults)).toEqual([
+      'SOAP rotates 2 of 3 matrices, 1 of them on both sides: no side above max_precond_dim (4096), and where one is above one_sided_above (512) the longer is not either',
+    ])
+    expect(soapNotes(specs, { max_precond_dim: 4096, one_sided_above: 4096 })).toEqual([
+      'SOAP rotates 2 of 3 matrices, 2 of them on both sides: no side above max_precond_dim (4096)',
+    ])
+    expect(soapNotes(specs, authors)).toEqual([])
+  })
+
+  it('decides on the flops of a step', () => {
+    const spec = specsOf({ one: [6, 4] })[0] as ParameterSpec
+    const refresh = [6, 4].map((d) => (14 / 3) * d ** 3 + 4 * 24 * d) as [number, number]
+    expect(updateFlops(spec, recipe)).toBeCloseTo(6 * 24 * (6 + 4) + (refresh[0] + refresh[1]) / 5)
+    const right = { ...recipe, max_precond_dim: 4 }
+    expect(updateFlops(spec, right)).toBeCloseTo(6 * 24 * 4 + refresh[1] / 5)
+  })
+
   it('is counted before anything is allocated', () => {
     const specs = specsOf({ both: [300, 200], right: [40_000, 30], left: [8, 600], gain: [300] })
-    const { groups, rotated } = openBases(loadKernels(), specs)
-    const held = groups.reduce((n, { averages, vectors }) => n + averages.length + vectors.length, 0)
-    expect(soapElements(specs)).toBe(held + 2 * workSize(rotated))
+    for (const limits of [defaults, { max_precond_dim: 250, one_sided_above: 1000 }]) {
+      const { groups, rotated } = openBases(loadKernels(), specs, limits)
+      const held = groups.reduce((n, { averages, vectors }) => n + averages.length + vectors.length, 0)
+      expect(soapElements(specs, limits)).toBe(held + 2 * workSize(rotated))
+    }
     const moments = 2 * (60_000 + 1_200_000 + 4800 + 300)
     expect(optimizerElements({ optimizer: 'adamw' }, specs)).toBe(moments)
-    expect(optimizerElements({ optimizer: 'soap' }, specs)).toBe(moments + soapElements(specs))
+    expect(optimizerElements({ ...recipe, optimizer: 'soap' }, specs)).toBe(
+      moments + soapElements(specs, recipe),
+    )
   })
 })
 

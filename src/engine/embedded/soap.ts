@@ -18,10 +18,10 @@ import type { Recipe } from '../engine.ts'
 import { decays } from './adamw.ts'
 import type { Kernels } from './kernels.ts'
 import type { Optimizer, Update } from './optimizer.ts'
-import { openBases, type Bases, type Basis, type Rotated, workSize } from './soap-bases.ts'
+import { openBases, type Bases, type Basis, type Rotated, type SoapLimits, workSize } from './soap-bases.ts'
 
 /** What of a recipe SOAP reads. */
-export interface SoapRecipe extends Pick<Recipe, 'beta1' | 'beta2' | 'eps' | 'weight_decay'> {
+export interface SoapRecipe extends SoapLimits, Pick<Recipe, 'beta1' | 'beta2' | 'eps' | 'weight_decay'> {
   /** Adam's steps from one refresh of the bases to the next. */
   readonly precondition_frequency: number
 }
@@ -39,7 +39,7 @@ interface Soap {
 export function openSoap(k: Kernels, recipe: SoapRecipe, specs: readonly ParameterSpec[]): Optimizer {
   const last = specs.at(-1)
   const count = last === undefined ? 0 : last.offset + last.size
-  const bases = openBases(k, specs)
+  const bases = openBases(k, specs, recipe)
   const size = workSize(bases.rotated)
   const soap: Soap = {
     k,

@@ -237,7 +237,13 @@ describe('a training', () => {
   })
 
   it('with SOAP learns too, and gives the same bytes from a checkpoint and with any number of threads', async () => {
-    const soap = { ...recipe, optimizer: 'soap', precondition_frequency: 5 } as const
+    const soap = {
+      ...recipe,
+      optimizer: 'soap',
+      precondition_frequency: 5,
+      max_precond_dim: 4096,
+      one_sided_above: 512,
+    } as const
     const events = await runToEnd(jobIn('soap', { recipe: soap, checkpoints: [13, 20] }))
     expect(losses(events)[19]).toBeLessThan(2)
     const reference = contentOf(join(folder, 'soap/checkpoint-20'))
@@ -254,6 +260,8 @@ describe('a training', () => {
     expect(contentOf(join(folder, 'soap-threads/checkpoint-20'))).toEqual(reference)
     const unrefreshed = jobIn('soap-never', { recipe: { ...soap, precondition_frequency: 0 } })
     await expect(runToEnd(unrefreshed)).rejects.toThrow(/precondition_frequency is 0/)
+    const unlimited = jobIn('soap-limits', { recipe: { ...soap, max_precond_dim: Number.POSITIVE_INFINITY } })
+    await expect(runToEnd(unlimited)).rejects.toThrow(/max_precond_dim is Infinity/)
   })
 })
 

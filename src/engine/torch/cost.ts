@@ -1,10 +1,11 @@
 /** What a training or sampling with torch will take: memory of each process, disk, and a rough forecast of time; never a result. */
-import { parameterCount, parameterSpecs, type ModelConfig } from '../../model/config.ts'
+import { parameterCount, type ParameterSpec, parameterSpecs, type ModelConfig } from '../../model/config.ts'
 import { loraCount, loraSpecs } from '../../model/peft.ts'
-import { rotatedShape, soapElements } from '../embedded/soap-bases.ts'
+import { soapNotes } from '../embedded/soap-cost.ts'
 import type { Cost, DeviceNeed, Recipe, SamplingCost, SamplingNeed } from '../engine.ts'
 import { gpuOf } from './gpus.ts'
 import type { TorchSettings } from './settings.ts'
+import { type SoapNeeds, soapNeeds } from './soap-owners.ts'
 
 /** Of a server's processor, assumed. */
 const CPU_FLOPS = 100e9
@@ -26,34 +27,42 @@ export interface TrainingJob {
 export interface TrainingMemory {
   readonly weights: number
   readonly gradients: number
+  /** Sharded moments. */
   readonly optimizer: number
+  /** Moments, averages and bases of the matrices that SOAP rotates, where they are most: each is whole on its owner. */
+  readonly owned: number
   /** What FSDP2 gathers for a while: weights and gradients of whole blocks. */
   readonly gathered: number
   readonly activations: number
+  /** What SOAP works in, when gathered weights and activations are gone. */
+  readonly updating: number
 }
 
 interface Sizes {
   readonly parameters: number
   readonly trained: number
   readonly frozen: number
-  /** Of the optimizer: moments, and SOAP's matrices (soap-bases.ts). */
-  readonly state: number
+  /** Null without SOAP. */
+  readonly soap: SoapNeeds | null
   /** Of one block, and of what no block has: the embedding and the head. */
   readonly block: number
   readonly ends: number
 }
 
-function sizesOf({ config, recipe }: TrainingJob): Sizes {
+const specsOf = ({ config, recipe }: TrainingJob): ParameterSpec[] =>
+  recipe.method === 'lora' ? loraSpecs(config, recipe.lora) : parameterSpecs(config)
+
+function sizesOf(settings: Pick<TorchSettings, 'processes'>, job: TrainingJob): Sizes {
+  const { config, recipe } = job
   const parameters = parameterCount(config)
   const lora = recipe.method === 'lora' ? recipe.lora : null
   const trained = lora === null ? parameters : loraCount(config, lora)
-  const specs = lora === null ? parameterSpecs(config) : loraSpecs(config, lora)
   const ends = (config.tied ? 1 : 2) * config.vocabSize * config.hiddenSize
   return {
     parameters,
     trained,
     frozen: lora === null ? 0 : parameters,
-    state: 2 * trained + (recipe.optimizer === 'soap' ? soapElements(specs) : 0),
+    soap: recipe.optimizer === 'soap' ? soapNeeds(specsOf(job), recipe, settings) : null,
     block: (parameters - ends) / config.layers,
     ends,
   }
@@ -68,12 +77,12 @@ const roundsOf = ({ processes }: Pick<TorchSettings, 'processes'>, { batch }: Re
  * weights below adapters, in `dtype`. Gathered are, in `dtype`, the ends and two blocks, with gradients of the ends and of one block
  * where they are trained, and what is summed of these in float32. Without shards autocast keeps a copy of the weights in `dtype`.
  * Activations are those of `microBatch` packs: every block's, or with checkpointing what lies between blocks and one block's; and
- * of the logits, as if every token were scored, two copies in `dtype` and three in float32.
+ * of the logits, as if every token were scored, two copies in `dtype` and three in float32. What SOAP rotates is not sharded.
  */
 export function trainingMemory(settings: TorchSettings, job: TrainingJob): TrainingMemory {
   const { processes, microBatch, gradientCheckpointing, cpuOffload, dtype } = settings
   const { config, recipe, contextLength } = job
-  const { trained, frozen, state, block, ends } = sizesOf(job)
+  const { trained, frozen, soap, block, ends } = sizesOf(settings, job)
   const full = recipe.method === 'full'
   const { hiddenSize, ffnSize, heads, kvHeads, headDim, vocabSize, layers } = config
   const sharded = processes > 1 || cpuOffload
@@ -86,22 +95,28 @@ export function trainingMemory(settings: TorchSettings, job: TrainingJob): Train
   return {
     weights: (FLOAT32 * trained + bytesOf(dtype) * frozen) / processes,
     gradients: (FLOAT32 * trained) / processes,
-    optimizer: (FLOAT32 * state) / processes,
+    optimizer: (FLOAT32 * 2 * (trained - (soap?.rotated ?? 0))) / processes,
+    owned: FLOAT32 * (soap?.owned ?? 0),
     gathered: sharded ? bytesOf(dtype) * (ends + 2 * block) + gatheredGradients : autocast,
     activations: tokens * (bytesOf(dtype) * (kept + 2 * vocabSize) + 3 * FLOAT32 * vocabSize),
+    updating: FLOAT32 * (soap?.working ?? 0),
   }
 }
 
-/** As `Trainer.estimate` tells it. Flops a parameter and token as the embedded engine counts them (its cost.ts). */
+/**
+ * As `Trainer.estimate` tells it. Flops a parameter and token as the embedded engine counts them (its cost.ts). SOAP computes in
+ * float32 whatever `dtype` is.
+ */
 export function trainingCost(settings: TorchSettings, job: TrainingJob): Cost {
   const { processes, device, dtype, gradientCheckpointing: again, cpuOffload, keepStates } = settings
   const { recipe, contextLength } = job
-  const { parameters, trained, frozen, state } = sizesOf(job)
+  const { parameters, trained, frozen, soap } = sizesOf(settings, job)
   const tokens = recipe.batch * contextLength * recipe.steps
   const perToken = (again ? 8 : 6) * trained + (again ? 6 : 4) * frozen
-  const { weights, gradients, optimizer, gathered, activations } = trainingMemory(settings, job)
+  const { weights, gradients, optimizer, owned, ...passing } = trainingMemory(settings, job)
+  const { gathered, activations, updating } = passing
   const shards = weights + gradients + optimizer
-  const working = gathered + activations
+  const working = owned + Math.max(gathered + activations, updating)
   const onGpu = device === 'cuda'
   const inMain = onGpu ? (cpuOffload ? shards : 0) : shards + working
   // All wait for the process with the most packs.
@@ -110,17 +125,22 @@ export function trainingCost(settings: TorchSettings, job: TrainingJob): Cost {
     `${gigabytes(weights)} of weights`,
     `${gigabytes(gradients)} of gradients`,
     `${gigabytes(optimizer)} of optimizer state`,
-    `${gigabytes(gathered)} gathered`,
-    `${gigabytes(activations)} of activations`,
+    ...(soap === null ? [] : [`${gigabytes(owned)} of SOAP's matrices, where they are most`]),
+    ...(updating > gathered + activations
+      ? [`${gigabytes(updating)} that SOAP works in`]
+      : [`${gigabytes(gathered)} gathered`, `${gigabytes(activations)} of activations`]),
   ]
   const bytes = CONTEXT_BYTES + working + (cpuOffload ? 0 : shards)
   const speed = speedOf(settings, 'training')
+  const updates = recipe.steps * (soap?.flops ?? 0)
+  const updateSeconds =
+    (recipe.steps * (soap?.flopsInTurn ?? 0)) / speedOf({ ...settings, dtype: 'float32' }, 'training')
   return {
     parameters,
     trained,
     tokens,
-    flops: perToken * tokens,
-    seconds: onGpu ? (perToken * busiest) / speed : (perToken * tokens) / speed,
+    flops: perToken * tokens + updates,
+    seconds: onGpu ? (perToken * busiest) / speed + updateSeconds : (perToken * tokens + updates) / speed,
     memoryBytes: processes * (PROCESS_BYTES + inMain),
     memoryParts: [
       `each of ${processes} with ${parts.join(', ')}${onGpu && !cpuOffload ? ' on its GPU' : ''}`,
@@ -128,14 +148,15 @@ export function trainingCost(settings: TorchSettings, job: TrainingJob): Cost {
     ...(onGpu ? { device: deviceNeed(settings, processes, bytes, cpuOffload ? parts.slice(3) : parts) } : {}),
     disk: {
       weights: bytesOf(dtype) * (recipe.method === 'full' ? parameters : trained),
-      state: FLOAT32 * (trained + state),
+      state: FLOAT32 * (3 * trained + (soap?.bases ?? 0)),
     },
     keepsStates: keepStates,
     notes: notesOf(settings, job),
   }
 }
 
-function notesOf({ processes }: TorchSettings, { config, recipe }: TrainingJob): string[] {
+function notesOf({ processes }: TorchSettings, job: TrainingJob): string[] {
+  const { recipe } = job
   const notes: string[] = []
   const idle = processes * roundsOf({ processes }, recipe) - recipe.batch
   if (idle > 0) {
@@ -143,16 +164,7 @@ function notesOf({ processes }: TorchSettings, { config, recipe }: TrainingJob):
       `${recipe.batch} packs a step over ${processes} processes: ${Math.round((100 * idle) / (recipe.batch + idle))}% of the GPUs' time is spent without a pack`,
     )
   }
-  if (recipe.optimizer === 'soap') {
-    const specs = recipe.method === 'lora' ? loraSpecs(config, recipe.lora) : parameterSpecs(config)
-    const matrices = specs.filter(({ shape }) => shape.length === 2)
-    const rotated = matrices.map(rotatedShape).filter(({ left, right }) => left || right).length
-    if (rotated < matrices.length) {
-      notes.push(
-        `SOAP rotates ${rotated} of ${matrices.length} matrices: the others have no side of 4096 or less and are updated as Adam does it`,
-      )
-    }
-  }
+  if (recipe.optimizer === 'soap') notes.push(...soapNotes(specsOf(job), recipe))
   return notes
 }
 

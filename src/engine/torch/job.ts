@@ -56,7 +56,7 @@ function recipeDocument(recipe: Recipe) {
     method: recipe.method,
     ...(recipe.method === 'lora' ? { lora: recipe.lora } : {}),
     optimizer: recipe.optimizer,
-    ...(recipe.optimizer === 'soap' ? { precondition_frequency: recipe.precondition_frequency } : {}),
+    ...(recipe.optimizer === 'soap' ? soapDocument(recipe) : {}),
     lr,
     schedule,
     warmup,
@@ -68,6 +68,11 @@ function recipeDocument(recipe: Recipe) {
     eps,
     clip,
   }
+}
+
+function soapDocument(recipe: Extract<Recipe, { optimizer: 'soap' }>) {
+  const { precondition_frequency, max_precond_dim, one_sided_above } = recipe
+  return { precondition_frequency, max_precond_dim, one_sided_above }
 }
 
 /** Writes it into the working folder and returns its path. */

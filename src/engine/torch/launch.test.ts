@@ -92,10 +92,17 @@ describe('a job', () => {
       lora,
       optimizer: 'soap',
       precondition_frequency: 5,
+      max_precond_dim: 10_000,
+      one_sided_above: 512,
     } as const
     const settings = testSettings({ cpuOffload: true })
     const document = jobDocument({ job: { ...job, recipe, resumeFrom: '/a' }, start, settings })
-    expect(document.recipe).toMatchObject({ lora, precondition_frequency: 5 })
+    expect(document.recipe).toMatchObject({
+      lora,
+      precondition_frequency: 5,
+      max_precond_dim: 10_000,
+      one_sided_above: 512,
+    })
     expect(document).toMatchObject({ resume_from: '/a', torch: { fsdp: true, cpu_offload: true } })
   })
 })
@@ -138,6 +145,35 @@ describe('the cost', () => {
     expect(bytes({ processes: 32 })).toBeLessThan(bytes({}) - 30e9)
     expect(bytes({ cpuOffload: true })).toBeLessThan(32e9)
     expect(trainingCost({ ...gpus, cpuOffload: true }, job).memoryBytes).toBeGreaterThan(1e12)
+  })
+
+  it('of SOAP is that of the process that owns most, and what it computes', () => {
+    const limits = { max_precond_dim: 10_000, one_sided_above: 10_000, precondition_frequency: 10 } as const
+    const soap: Recipe = { ...job.recipe, optimizer: 'soap', ...limits }
+    const { optimizer, owned } = trainingMemory(gpus, { ...job, recipe: soap })
+    // Gains alone are left to shard. 722 sides of 8192 and 160 of 1024, two squares each.
+    expect(optimizer).toBe((4 * 2 * (80 * 2 + 1) * 8192) / 16)
+    const all = 4 * (2 * (70_553_706_496 - 161 * 8192) + 2 * (722 * 8192 ** 2 + 160 * 1024 ** 2))
+    expect(owned).toBeGreaterThan(all / 16)
+    expect(owned).toBeLessThan(1.03 * (all / 16))
+    const [adamwCost, soapCost] = [job.recipe, soap].map((recipe) => trainingCost(gpus, { ...job, recipe }))
+    expect(soapCost?.disk.state).toBe(4 * (3 * 70_553_706_496 + 2 * (722 * 8192 ** 2 + 160 * 1024 ** 2)))
+    // Products of every step in float32, over 16 owners.
+    const products = 6 * (320 * 8192 ** 2 * 8192 + 240 * 8192 ** 2 * 28_672 + 2 * 8192 ** 2 * 128_256)
+    const flops = ((soapCost?.flops ?? 0) - (adamwCost?.flops ?? 0)) / soap.steps
+    expect(flops).toBeGreaterThan(products)
+    expect(flops).toBeLessThan(1.3 * products)
+    const seconds = ((soapCost?.seconds ?? 0) - (adamwCost?.seconds ?? 0)) / soap.steps
+    expect(seconds).toBeGreaterThan(flops / 16 / (67e12 * gpus.assume.training))
+    expect(seconds).toBeLessThan((1.2 * flops) / 16 / (67e12 * gpus.assume.training))
+    expect(soapCost?.notes?.at(-1)).toContain('SOAP rotates 562 of 562 matrices, 320 of them on both sides')
+
+    const apart = (changed: Partial<typeof gpus>): number =>
+      (trainingCost({ ...gpus, ...changed }, { ...job, recipe: soap }).device?.bytes ?? 0) -
+      (trainingCost({ ...gpus, ...changed }, job).device?.bytes ?? 0)
+    expect(apart({})).toBeCloseTo(owned + optimizer - (4 * 2 * 70_553_706_496) / 16, -3)
+    // The owners' matrices are on the GPU where the shards are not.
+    expect(apart({ cpuOffload: true })).toBeCloseTo(owned, -3)
   })
 
   it('on a CPU is main memory', () => {
