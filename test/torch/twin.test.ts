@@ -12,13 +12,18 @@ import { missingTorch } from './python.ts'
 const store = mkdtempSync(join(tmpdir(), 'torch-twin-'))
 afterAll(() => rmSync(store, { recursive: true, force: true }))
 
+/** Evaluated at its ends alone: what lies between takes the torch engine a minute more. */
 async function run(...set: string[]): Promise<Results> {
-  const changed = set.flatMap((one) => ['--set', one])
+  const changed = ['evals.at=[0,64]', ...set].flatMap((one) => ['--set', one])
   const { code, stdout, stderr } = await cli(['run', twinFile, '--store', store, '--json', ...changed])
   expect(stderr).not.toMatch(/^✗/m)
   expect(code).toBe(0)
   return parseResults(JSON.parse(stdout))
 }
+
+const lossesOf = ({ organisms }: Results) =>
+  organisms[0]?.training.map(({ loss }) => loss ?? Number.NaN) ?? []
+const verdictsOf = ({ cells }: Results) => cells.map(({ id, verdict }) => [id, verdict])
 
 test.skipIf((await missingTorch()) !== null)(
   'the twin ends alike',
@@ -29,16 +34,11 @@ test.skipIf((await missingTorch()) !== null)(
     const torch = await run(`bases.llama=${JSON.stringify(base)}`, 'placement={ torch: { device: cpu } }')
     expect([embedded, torch].map(({ environment }) => environment['engine'])).toEqual(['embedded', 'torch'])
     expectTwin(torch)
-    const [[here], [there]] = [embedded.organisms, torch.organisms]
-    const losses = (training: { loss: number | null }[] = []) =>
-      training.map(({ loss }) => loss ?? Number.NaN)
-    const [ours, theirs] = [losses(here?.training), losses(there?.training)]
-    expect(theirs).toHaveLength(256)
-    expect(
-      Math.max(...theirs.slice(0, 100).map((loss, i) => Math.abs(loss - (ours[i] ?? Number.NaN)))),
-    ).toBeLessThan(1e-3)
-    const verdicts = (results: Results) => results.cells.map(({ id, verdict }) => [id, verdict])
-    expect(verdicts(torch)).toEqual(verdicts(embedded))
+    expect(verdictsOf(torch)).toEqual(verdictsOf(embedded))
+    const [here, there] = [lossesOf(embedded), lossesOf(torch)]
+    expect(there).toHaveLength(here.length)
+    const differences = there.map((loss, i) => Math.abs(loss - (here[i] ?? Number.NaN)))
+    expect(Math.max(...differences.slice(0, 100))).toBeLessThan(1e-3)
   },
   1_200_000,
 )
