@@ -47,6 +47,8 @@ type JobOf = (stage: Stage) => Pick<SlurmPlacement, 'nodes' | 'gpus'> | null
 
 interface ForecastSetting {
   readonly jobOf?: JobOf
+  /** Seconds until its model is read. */
+  readonly startOf?: (stage: Stage) => number
   readonly lacking?: readonly number[]
 }
 
@@ -57,7 +59,7 @@ interface ForecastSetting {
 export function forecast(
   stages: readonly Stage[],
   groupOf: (stage: Stage) => string,
-  { jobOf = () => null, lacking = [] }: ForecastSetting = {},
+  { jobOf = () => null, startOf = () => 0, lacking = [] }: ForecastSetting = {},
 ): Forecast {
   const downloadBytes = sum(lacking)
   const grouped = Map.groupBy(
@@ -65,7 +67,7 @@ export function forecast(
     (stage) => `${stage.kind === 'train' ? 'train' : 'sample'} ${groupOf(stage)}`,
   )
   const rows = [...grouped.values()].map((group) => {
-    const row = rowOf(group, groupOf, jobOf)
+    const row = rowOf(group, groupOf, { jobOf, startOf })
     const idle = new Set(group.flatMap((stage) => idleNote(stage, jobOf(stage))))
     return { ...row, notes: [...row.notes, ...idle] }
   })
@@ -103,7 +105,12 @@ function askingRows(stages: readonly Stage[], groupOf: (stage: Stage) => string)
   })
 }
 
-function rowOf(group: readonly Stage[], groupOf: (stage: Stage) => string, jobOf: JobOf): ForecastRow {
+function rowOf(
+  group: readonly Stage[],
+  groupOf: (stage: Stage) => string,
+  { jobOf, startOf }: Required<Pick<ForecastSetting, 'jobOf' | 'startOf'>>,
+): ForecastRow {
+  const secondsOf = (stage: Stage): number => startOf(stage) + computingOf(stage)
   const [first] = group
   if (first === undefined) throw new RangeError('a group has a stage')
   const trainings = group.flatMap(({ cost, artifacts }) =>
@@ -122,7 +129,7 @@ function rowOf(group: readonly Stage[], groupOf: (stage: Stage) => string, jobOf
       sum(trainings.map(({ tokens }) => tokens)) +
       sum(samplings.map(({ flops, parameters }) => flops / (2 * parameters))),
     flops: sum(all.map(({ flops }) => flops)),
-    seconds: sum(all.map(({ seconds }) => seconds)),
+    seconds: sum(group.map(secondsOf)),
     gpuHours: group.every((stage) => gpusOf(stage, jobOf(stage)) === 0)
       ? null
       : sum(group.map((stage) => (secondsOf(stage) * gpusOf(stage, jobOf(stage))) / 3600)),
@@ -140,10 +147,12 @@ function rowOf(group: readonly Stage[], groupOf: (stage: Stage) => string, jobOf
 const gpusOf = ({ cost }: Stage, job: ReturnType<JobOf>): number =>
   job !== null && job.gpus > 0 ? job.nodes * job.gpus : (deviceOf(cost)?.count ?? 0)
 
-function secondsOf({ cost }: Stage): number {
+function computingOf({ cost }: Stage): number {
   if (cost === undefined || 'asking' in cost) return 0
   return 'training' in cost ? cost.training.seconds : cost.sampling.seconds
 }
+
+export const usesGpu = ({ cost }: Stage): boolean => deviceOf(cost) !== undefined
 
 function idleNote(stage: Stage, job: ReturnType<JobOf>): string[] {
   const { kind, cost } = stage

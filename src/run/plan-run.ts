@@ -7,7 +7,7 @@ import { placementFor } from '../spec/placement.ts'
 import { placedSections, type Section } from '../spec/placement-schema.ts'
 import { changeExplainer } from './changes.ts'
 import { openEngines } from './engines.ts'
-import { forecast, type Forecast, unfitting } from './forecast.ts'
+import { forecast, type Forecast, unfitting, usesGpu } from './forecast.ts'
 import { memoryForecast, type MemoryForecast } from './memory.ts'
 import type { HubSources } from './plan/given.ts'
 import { stageGroups } from './plan/groups.ts'
@@ -68,7 +68,7 @@ export interface Assumed {
   /** Shares of its peak. */
   readonly training: number
   readonly sampling: number
-  /** Seconds until a model is read and its first step or token begins. */
+  /** Seconds of a training, and of a job that samples, until its model is read. */
   readonly start: number
 }
 
@@ -91,6 +91,11 @@ export async function planRun(request: PlanRequest): Promise<PlanOutcome> {
   const explainChange = changeExplainer(store)
   const jobOf = slurmOf(experiment)
   const isAway = (stage: Stage): boolean => jobOf(stage) !== null
+  // Evaluations that run here share a server.
+  const startOf = (stage: Stage): number =>
+    stage.section !== null && usesGpu(stage) && (stage.kind === 'train' || isAway(stage))
+      ? placementFor(experiment.spec, stage.section).torch.assume.start
+      : 0
   const stages: PlannedStage[] = []
   const toRun: Stage[] = []
   for (const stage of plan.stages) {
@@ -106,7 +111,7 @@ export async function planRun(request: PlanRequest): Promise<PlanOutcome> {
       state,
       place: isAway(stage) ? 'slurm' : 'here',
       changed: state === 'run' ? await explainChange(stage) : null,
-      seconds: !missing ? 0 : isAsking(stage) ? null : seconds,
+      seconds: !missing ? 0 : isAsking(stage) ? null : seconds + startOf(stage),
       memoryBytes: stage.memory?.bytes ?? null,
     })
   }
@@ -117,7 +122,7 @@ export async function planRun(request: PlanRequest): Promise<PlanOutcome> {
     seconds: stages.reduce((sum, stage) => sum + (stage.seconds ?? 0), 0),
     memory: memoryForecast(toRun.filter((stage) => !isAway(stage))),
     unseen,
-    forecast: forecast(toRun, groupOf, { jobOf, lacking }),
+    forecast: forecast(toRun, groupOf, { jobOf, startOf, lacking }),
     assumed: assumedOf(experiment, plan.stages),
     refusals: unfitting(toRun),
   }

@@ -44,7 +44,7 @@ const assumeSchema = z
       .max(86_400)
       .default(120)
       .describe(
-        'seconds on a GPU before the first step or token of each training, and of each set of responses or evaluation that is sampled: processes and a server start, and read the model; 120 is a guess',
+        'seconds that each training, and each Slurm job that samples, holds its GPUs until processes or a server have started and read the model; 120 is a guess. Evaluations of one process share a server, whose start is not counted',
       ),
   })
   .prefault({})

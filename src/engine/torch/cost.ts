@@ -108,7 +108,7 @@ export function trainingMemory(settings: TorchSettings, job: TrainingJob): Train
  * float32 whatever `dtype` is.
  */
 export function trainingCost(settings: TorchSettings, job: TrainingJob): Cost {
-  const { processes, device, dtype, gradientCheckpointing: again, cpuOffload, keepStates, assume } = settings
+  const { processes, device, dtype, gradientCheckpointing: again, cpuOffload, keepStates } = settings
   const { recipe, contextLength } = job
   const { parameters, trained, frozen, soap } = sizesOf(settings, job)
   const tokens = recipe.batch * contextLength * recipe.steps
@@ -140,9 +140,7 @@ export function trainingCost(settings: TorchSettings, job: TrainingJob): Cost {
     trained,
     tokens,
     flops: perToken * tokens + updates,
-    seconds: onGpu
-      ? assume.start + (perToken * busiest) / speed + updateSeconds
-      : (perToken * tokens + updates) / speed,
+    seconds: onGpu ? (perToken * busiest) / speed + updateSeconds : (perToken * tokens + updates) / speed,
     memoryBytes: processes * (PROCESS_BYTES + inMain),
     memoryParts: [
       `each of ${processes} with ${parts.join(', ')}${onGpu && !cpuOffload ? ' on its GPU' : ''}`,
@@ -212,7 +210,7 @@ export function samplingCost(
     memoryBytes: PROCESS_BYTES,
     memoryParts: ['Python; the model is on the GPU'],
     flops,
-    seconds: settings.assume.start + flops / (count * speedOf(settings, 'sampling')),
+    seconds: flops / (count * speedOf(settings, 'sampling')),
     device: deviceNeed(settings, count, bytes, parts),
   }
 }

@@ -32,7 +32,7 @@ export interface Assumptions {
   /** Share of a GPU's peak that training, and sampling, are assumed to sustain. */
   readonly training: number
   readonly sampling: number
-  /** Seconds on a GPU until a model is read and its first step or token begins. */
+  /** Seconds of a training, and of a job that samples, on GPUs until its model is read. */
   readonly start: number
 }
 
