@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { LabError } from '../errors.ts'
 import { isLocked } from '../store/lock.ts'
 import { cancelFile, isCancelled, leaseFile, readRecord } from './records.ts'
-import { runStatus } from './run-status.ts'
+import { statusOf } from './run-status.ts'
 import { endJobs, type EndedJob } from './slurm/jobs.ts'
 
 const lookMs = 500
@@ -46,7 +46,7 @@ export async function cancelRun(request: {
   const { store } = request
   const { id: run } = await readRecord(store, request.run)
   const lease = leaseFile(store, run)
-  const { state } = await runStatus(store, run)
+  const { state } = statusOf(store, run)
   if ((state === 'done' || state === 'failed') && !isLocked(lease))
     return { run, ended: true, wasRunning: false, jobs: [] }
   await writeFile(cancelFile(store, run), `${new Date().toISOString()}\n`)

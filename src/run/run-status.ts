@@ -29,7 +29,7 @@ export async function runStatus(
 }
 
 /** From the events since the last start; a run whose process is gone without an end was interrupted. */
-function statusOf(store: string, id: string): RunStatus {
+export function statusOf(store: string, id: string): RunStatus {
   const events = readEvents<RecordedEvent>(eventsFile(store, id))
   const since = events.slice(events.findLastIndex((event) => event.type === 'start') + 1)
   let total = 0
