@@ -1,4 +1,5 @@
 /** Two projects: `unit` (beside the code, part of `npm run check`) and `e2e` (the real CLI). Parity, torch, slurm and faults have their own commands. */
+import { availableParallelism } from 'node:os'
 import { defineConfig } from 'vitest/config'
 
 const shared = {
@@ -9,6 +10,8 @@ const shared = {
 
 export default defineConfig({
   test: {
+    // Two on two cores as well: many tests wait for a process or a clock.
+    maxWorkers: Math.max(2, availableParallelism() - 1),
     projects: [
       {
         test: {
