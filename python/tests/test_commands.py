@@ -10,7 +10,8 @@ import pytest
 import torch
 from peft import PeftModel
 from processes import train
-from small import LORA, VOCABULARY, events_of, losses_of
+from safetensors.torch import load_file, save_file
+from small import LORA, VOCABULARY, events_of, losses_of, write_model
 from transformers import AutoModelForCausalLM, GenerationConfig
 
 PACKAGE = Path(__file__).parent.parent
@@ -176,6 +177,21 @@ def test_a_model_that_cannot_be_opened_is_told(tmp_path):
     done = subprocess.run([*COMMAND, "forward", str(tmp_path)], cwd=PACKAGE, capture_output=True, text=True, timeout=150)
     assert done.returncode == 2
     assert json.loads(done.stdout)["error"] == f"{tmp_path} is no model folder: it has no config.json"
+
+
+def test_a_tied_head_that_is_not_the_embedding_is_refused(tmp_path):
+    folder = write_model(tmp_path / "tied")
+    tensors = load_file(folder / "model.safetensors")
+    assert "lm_head.weight" not in tensors
+    head = tensors["model.embed_tokens.weight"].clone()
+    save_file({**tensors, "lm_head.weight": head}, folder / "model.safetensors", {"format": "pt"})
+    same = Forward(str(folder))
+    assert same.ready["ready"] and same.close() == 0
+    head[-1, -1] += 1
+    save_file({**tensors, "lm_head.weight": head}, folder / "model.safetensors", {"format": "pt"})
+    other = Forward(str(folder))
+    sentence = f'{folder}: "tie_word_embeddings" is true, but lm_head.weight is not the embedding'
+    assert other.ready == {"error": sentence, "hint": ""} and other.close() == 2
 
 
 def test_the_doctor_compares_with_the_pins():
