@@ -24,15 +24,15 @@ const config = {
   ffnSize: 128,
   maxPositions: 128,
 }
+const ask = (id: string, prompt: number[], temperature: number): GenerateRequest => {
+  return { id, prompt, maxTokens: 24, temperature, topP: 1, seed: 7 }
+}
 const missing = await missingTorch()
 
 describe.skipIf(missing !== null)('responses in bfloat16', () => {
   const folder = mkdtempSync(join(tmpdir(), 'torch-batches-'))
   const lane = new Lane()
   const context = { signal: new AbortController().signal }
-  const ask = (id: string, prompt: number[], temperature: number): GenerateRequest => {
-    return { id, prompt, maxTokens: 24, temperature, topP: 1, seed: 7 }
-  }
   let sampler: Sampler
   let requests: GenerateRequest[]
 

@@ -41,6 +41,12 @@ describe('the command of a training', () => {
     )
   })
 
+  it('is refused where the processes cannot be spread over the nodes', () => {
+    const launch = launchOfSlurm({ SLURM_JOB_ID: '7', SLURM_JOB_NUM_NODES: '3', SLURMD_NODENAME: 'a' })
+    const message = '8 processes cannot be spread evenly over the 3 nodes of this Slurm job'
+    expect(() => line(8, launch)).toThrow(expect.objectContaining({ code: 'BAD_INPUT', message }))
+  })
+
   it('stays on one machine outside of Slurm and on a single node', () => {
     expect(launchOfSlurm({})).toBeNull()
     expect(launchOfSlurm({ SLURM_JOB_ID: '1', SLURM_JOB_NUM_NODES: '1', SLURMD_NODENAME: 'a' })).toBeNull()

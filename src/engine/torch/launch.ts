@@ -1,4 +1,5 @@
 /** The command line of a training: alone, under torchrun on this machine, or under torchrun on every node of a Slurm job. */
+import { LabError } from '../../errors.ts'
 import type { Launch } from './settings.ts'
 
 export interface CommandLine {
@@ -17,8 +18,7 @@ export function trainCommand(
   const program = ['-m', packageName, 'train', job]
   if (processes === 1) return { file: python, args: program }
   const nodes = launch?.nodes ?? 1
-  if (processes % nodes !== 0) throw new RangeError(`${processes} processes on ${nodes} nodes`)
-  const run = ['-m', 'torch.distributed.run', `--nproc-per-node=${processes / nodes}`]
+  const run = ['-m', 'torch.distributed.run', `--nproc-per-node=${processesANode(processes, nodes)}`]
   if (launch === null || nodes === 1) return { file: python, args: [...run, '--standalone', ...program] }
   const rendezvous = [
     `--nnodes=${nodes}`,
@@ -28,6 +28,16 @@ export function trainCommand(
   ]
   const step = [`--nodes=${nodes}`, `--ntasks=${nodes}`, '--ntasks-per-node=1', '--kill-on-bad-exit=1']
   return { file: 'srun', args: [...step, python, ...run, ...rendezvous, ...program] }
+}
+
+/** Throws BAD_INPUT where they cannot be spread evenly, as in a job that somebody else asked for. */
+export function processesANode(processes: number, nodes: number): number {
+  if (processes % nodes === 0) return processes / nodes
+  throw new LabError(
+    'BAD_INPUT',
+    `${processes} processes cannot be spread evenly over the ${nodes} nodes of this Slurm job`,
+    { hint: 'set `placement.torch.processes`, or start this in a job with other nodes' },
+  )
 }
 
 /** The nodes of the Slurm job in whose batch script this process runs, which Slurm starts on the first of them; else null. */

@@ -8,6 +8,7 @@ import type { Sampler } from '../engine.ts'
 import { checkEnvironment, pythonOf, type Versions } from './environment.ts'
 import { ForwardProcess } from './forward.ts'
 import { ForwardSampler } from './forward-sampler.ts'
+import { processesANode } from './launch.ts'
 import type { Lane } from './lane.ts'
 import { ServedModel } from './served-model.ts'
 import { chooseServer } from './server-process.ts'
@@ -74,7 +75,8 @@ export function createTorchSamplerHost(options: SamplerHostOptions): TorchSample
         return ServedModel.open({
           python,
           settings,
-          devices: settings.processes / (options.launch?.nodes ?? 1),
+          devices:
+            settings.processes === 1 ? 1 : processesANode(settings.processes, options.launch?.nodes ?? 1),
           server: kind,
           versions: options.versions,
           folder,
