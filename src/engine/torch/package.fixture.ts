@@ -41,6 +41,12 @@ function train(file: string): void {
     emit({ type: 'error', code: 'bad_job', message: 'the job is wrong: x is missing', hint: '' })
     process.exit(2)
   }
+  if (scenario === 'apart') {
+    const cause = 'The client socket has timed out after 300000ms while trying to connect to (n1, 20001).'
+    const others = Array.from({ length: 20 }, (_, i) => `  File "torch/distributed/run.py", line ${i}`)
+    process.stderr.write(`torch.distributed.DistNetworkError: ${cause}\n${others.join('\n')}\n`)
+    process.exit(143)
+  }
   const about = { parameters: 20, trainable: 10, world: 1, distributed: 'none' }
   emit({ type: 'start', step: 0, ...about, device: 'cpu', dtype: 'float32', attention: 'sdpa' })
   emit(step(1))

@@ -75,8 +75,7 @@ export function createTorchSamplerHost(options: SamplerHostOptions): TorchSample
         return ServedModel.open({
           python,
           settings,
-          devices:
-            settings.processes === 1 ? 1 : processesANode(settings.processes, options.launch?.nodes ?? 1),
+          devices: processesANode(settings.processes, options.launch?.nodes ?? 1),
           server: kind,
           versions: options.versions,
           folder,
