@@ -58,9 +58,10 @@ describe('the command of a training', () => {
   })
 })
 
+const threads = (device: 'cpu' | 'cuda', processes: number, env = {}) =>
+  threadsOf(device, processes, { env, cores: 6 }).OMP_NUM_THREADS
+
 it('processes on the cores of one machine share them, unless the user has said otherwise', () => {
-  const threads = (device: 'cpu' | 'cuda', processes: number, env = {}) =>
-    threadsOf(device, processes, { env, cores: 6 }).OMP_NUM_THREADS
   expect([threads('cpu', 1), threads('cpu', 4), threads('cpu', 8)]).toEqual(['6', '1', '1'])
   expect([threads('cpu', 2, { OMP_NUM_THREADS: '5' }), threads('cuda', 2)]).toEqual([undefined, undefined])
 })
