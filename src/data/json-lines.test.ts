@@ -1,13 +1,15 @@
 /** Tests of the files that stages hand to each other. */
-import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { expect, test } from 'vitest'
+import { afterAll, expect, test } from 'vitest'
 import { z } from 'zod'
 import { readJsonLines, writeJsonLines } from './json-lines.ts'
 
 const schema = z.strictObject({ id: z.string(), text: z.string() })
-const file = join(mkdtempSync(join(tmpdir(), 'json-lines-')), 'rows.jsonl')
+const folder = mkdtempSync(join(tmpdir(), 'json-lines-'))
+afterAll(() => rmSync(folder, { recursive: true }))
+const file = join(folder, 'rows.jsonl')
 
 test('what is written is read back', async () => {
   const rows = Array.from({ length: 3000 }, (_, i) => ({ id: `${i}`, text: `ü\n${'x'.repeat(i % 50)}` }))

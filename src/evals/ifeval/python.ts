@@ -3,7 +3,7 @@
 /** Members of Python's `\s` as the inside of a character class: with \x1c-\x1f and \x85, without U+FEFF. */
 export const spaceSet = String.raw`\t-\r\x1c-\x20\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000`
 
-const spaceRun = new RegExp(`[${spaceSet}]+`, 'u')
+const nonSpaceRun = new RegExp(`[^${spaceSet}]+`, 'gu')
 const spaceCharacter = new RegExp(`^[${spaceSet}]$`, 'u')
 
 /** `str.strip()` without arguments. */
@@ -38,7 +38,7 @@ export function stripCharacter(text: string, first: string, last: string = first
 
 /** `str.split()` without arguments. */
 export function splitSpace(text: string): string[] {
-  return text.split(spaceRun).filter((part) => part !== '')
+  return text.match(nonSpaceRun) ?? []
 }
 
 /** `str.isupper()`: at least one cased character, and no lower-case or title-case one. */

@@ -39,6 +39,7 @@ export function reproductionSection(results: Results): Markup {
       page are in <code>results.json</code> and <code>curves.csv</code>, every response in
       <code>samples.jsonl</code>, the figures in <code>figures/</code>.
     </p>
+    ${results.hub.length > 0 && hubTable(results.hub)}
     <details>
       <summary>The experiment file</summary>
       <pre>${results.experiment.text}</pre>
@@ -51,4 +52,16 @@ export function reproductionSection(results: Results): Markup {
       </details> `
     }
   </section> `
+}
+
+function hubTable(read: Results['hub']): Markup {
+  const columns = ['Kind', 'Repository', 'Asked for', 'Commit', 'File'].map((head) => ({ head }))
+  const rows = read.map(({ kind, repo, revision, commit, path }) => [
+    kind,
+    repo,
+    revision,
+    html`<code>${commit}</code>`,
+    path ?? 'the model',
+  ])
+  return table('What was read of a hub, at which commit.', columns, rows)
 }

@@ -71,6 +71,11 @@ test('an adapter lies on its model, and a plan does without the weights of both'
     await readFile(join(dir, 'model', 'model.safetensors')),
   )
   expect((await openModelFolder(whole.folder)).config).toEqual(config)
+  const of = { kind: 'model', revision: 'main', commit: hub.commit, path: null } as const
+  expect(whole.read).toEqual([
+    { ...of, repo: 'lab/adapter' },
+    { ...of, repo: 'lab/tiny' },
+  ])
   expect((await open('lab/adapter', 'elsewhere', true)).hash).toBe(whole.hash)
 })
 

@@ -7,7 +7,7 @@ import { isAdapterFolder } from '../../model/peft.ts'
 import { peftConfigSchema } from '../../model/peft-config.ts'
 import { hubName } from '../../spec/data-source.ts'
 import { keyOf } from '../../store/canonical.ts'
-import type { HubRepo } from './client.ts'
+import type { HubRead, HubRepo } from './client.ts'
 import type { HubContext } from './fetch.ts'
 import { openSnapshot } from './snapshot.ts'
 
@@ -17,6 +17,8 @@ export interface HubModel {
   readonly hash: string
   /** All weights lie on this machine. */
   readonly complete: boolean
+  /** The adapter, and what it lies on. */
+  readonly read: readonly HubRead[]
 }
 
 const configFile = 'adapter_config.json'
@@ -33,11 +35,12 @@ export async function openHubModel(
   if (depth > longestChain)
     throw new LabError('BAD_MODEL', `${model.repo}: more than ${longestChain} adapters lie on each other`)
   const own = await openSnapshot(model, options, context)
-  if (!(await isAdapterFolder(own.folder))) return own
+  const read: HubRead = { ...model, commit: own.commit, path: null }
+  if (!(await isAdapterFolder(own.folder))) return { ...own, read: [read] }
   const below = await openHubModel(await belowOf(own.folder, model), options, context, depth + 1)
   const hash = keyOf({ adapter: own.hash, model: below.hash })
   const folder = await onOneAnother(own.folder, below.folder, join(context.root, 'adapters', hash))
-  return { folder, hash, complete: own.complete && below.complete }
+  return { folder, hash, complete: own.complete && below.complete, read: [read, ...below.read] }
 }
 
 /** The model that an adapter was trained on, as its configuration names it. */

@@ -31,6 +31,14 @@ export interface HubRepo {
   readonly revision: string
 }
 
+/** What was read of a repository. */
+export interface HubRead extends HubRepo {
+  /** That the revision stands for. */
+  readonly commit: string
+  /** Of a data file, `*` for shards; null: a model. */
+  readonly path: string | null
+}
+
 /** Where a kind has its addresses, and whose fault it is if one cannot be had. */
 const kinds = {
   model: { api: 'api/models', files: '', code: 'BAD_MODEL' },

@@ -1,9 +1,10 @@
 /** A data file of a hub on this machine: found in a cache or downloaded, with the checksums of its bytes. */
 import { mkdir, stat } from 'node:fs/promises'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { isPattern } from '../../shards.ts'
 import type { HubDataset } from '../../spec/data-source.ts'
 import { hashFile } from '../../store/canonical.ts'
+import { knownHash } from '../../store/file-hashes.ts'
 import { waitForLock } from '../../store/lock.ts'
 import {
   foreignSnapshot,
@@ -92,7 +93,7 @@ async function inForeignCache(dataset: HubDataset, { root, env }: HubContext): P
   for (const file of files) {
     const there = 'size' in file ? isPresent(folder, file) : isFile(join(folder, file.path))
     if (!(await there)) return null
-    sha256.push(await hashFile(join(folder, file.path)))
+    sha256.push(await knownHash(dirname(root), join(folder, file.path)))
   }
   await writeRef(root, repo, commit)
   return { file: join(folder, path), commit, path, sha256 }

@@ -1,9 +1,10 @@
 /** A model of a hub as a folder on this machine: found in a cache or downloaded, with one hash of its commit and files. */
 import { createHash } from 'node:crypto'
 import { mkdir, readdir } from 'node:fs/promises'
-import { basename, join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import { LabError } from '../../errors.ts'
 import { hashFile } from '../../store/canonical.ts'
+import { knownHash } from '../../store/file-hashes.ts'
 import { waitForLock } from '../../store/lock.ts'
 import { readJson } from '../../model/json-file.ts'
 import { shardIndexSchema } from '../../model/shards.ts'
@@ -84,7 +85,10 @@ async function wholeForeignSnapshot(model: HubRepo, context: HubContext): Promis
   if (wanted === null || [...wanted, ...listed.map(({ path }) => path)].some((name) => !names.has(name)))
     return null
   const files = await Promise.all(
-    wanted.map(async (path) => ({ path, sha256: await hashFile(join(folder, path)) })),
+    wanted.map(async (path) => ({
+      path,
+      sha256: await knownHash(dirname(context.root), join(folder, path)),
+    })),
   )
   return { folder, commit, hash: hashOf(commit, files), complete: true }
 }

@@ -5,6 +5,7 @@ import type { ModelConfig } from '../../model/config.ts'
 import type { Cell, Experiment } from '../../spec/experiment.ts'
 import type { Section } from '../../spec/placement-schema.ts'
 import { gigabytes, type MemoryNeed } from '../memory.ts'
+import type { HubRead } from '../hub/client.ts'
 import type { FolderSource, Stage } from '../stage.ts'
 import { trainStage, type ModelRef, type Training, type TrainStage } from '../stages/train.ts'
 import { type DataFiles, openDataFiles } from './data-files.ts'
@@ -39,6 +40,8 @@ export interface PlanContext {
   /** Of the teachers behind endpoints, by name or absolute path. */
   readonly personas: ReadonlyMap<string, Persona>
   readonly given: GivenModels
+  /** What was read of a hub so far, each once. */
+  readonly read: ReadonlyMap<string, HubRead>
   /** What was computed under this name, or is now. */
   once(name: string, compute: () => Promise<number>): Promise<number>
   /** The first stage with a key stands for all that have it. */
@@ -58,7 +61,9 @@ export async function planContext(
   engineOf: PlanEngineOf,
   sources: HubSources,
 ): Promise<PlanContext> {
-  const dataFile = await openDataFiles(experiment, cells, sources)
+  const read = new Map<string, HubRead>()
+  const onRead = (found: HubRead): void => void read.set(JSON.stringify(found), found)
+  const dataFile = await openDataFiles(experiment, cells, sources, onRead)
   const itemCounts = await countItems(experiment, dataFile)
   const personas = await loadPersonas(cells)
   const stages = new Map<string, Stage>()
@@ -76,7 +81,8 @@ export async function planContext(
     itemCounts,
     personas,
     once: remembering(),
-    given: givenModels(sources),
+    given: givenModels(sources, onRead),
+    read,
     stages,
     shared,
     train: (training, { engine, config, contextLength }) => {

@@ -6,7 +6,7 @@ import { dataOfCell } from '../../spec/cell-data.ts'
 import { type DataSource, sourceName } from '../../spec/data-source.ts'
 import type { Cell, Experiment, PromptSource } from '../../spec/experiment.ts'
 import { type DataFile, openDataFile } from '../data-file.ts'
-import { HubSilence } from '../hub/client.ts'
+import { type HubRead, HubSilence } from '../hub/client.ts'
 import type { HubSources } from './given.ts'
 import { publicSources } from './public-items.ts'
 import { unseenHash } from './unseen.ts'
@@ -14,17 +14,21 @@ import { unseenHash } from './unseen.ts'
 /** The file of a source that the experiment names. */
 export type DataFiles = (source: DataSource) => DataFile
 
-/** Opens every file of prompts or items of the cells and evals; one that a plan goes on without has no parts. Throws BAD_INPUT for one that cannot be had, BAD_SPEC for copies. */
+/** Opens every file of prompts or items of the cells and evals; one that a plan goes on without has no parts. Tells what it reads of a hub. Throws BAD_INPUT for one that cannot be had, BAD_SPEC for copies. */
 export async function openDataFiles(
   experiment: Experiment,
   cells: readonly Cell[],
   sources: HubSources,
+  read: (found: HubRead) => void,
 ): Promise<DataFiles> {
   const files = new Map<string, DataFile>()
   const open = async (named: readonly DataSource[], download: boolean): Promise<void> => {
     for (const source of named) {
       const name = sourceName(source)
-      if (!files.has(name)) files.set(name, await openOrPass(source, download, sources))
+      if (files.has(name)) continue
+      const found = await openOrPass(source, download, sources)
+      files.set(name, found)
+      if (found.hub !== undefined) read(found.hub)
     }
   }
   // A plan counts the items of evals; prompts it only hashes.

@@ -1,12 +1,13 @@
 /** Plans that begin with models from elsewhere: the same keys before and after the weights are here, and one look at each model. */
-import { mkdir, mkdtemp, rm } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import { createEmbeddedEngine } from '../../engine/embedded/engine.ts'
 import { randomWeights, tinyConfig } from '../../engine/embedded/random-model.fixture.ts'
 import { trainByteBpe, writeTokenizerFolder } from '../../model/bpe.ts'
 import { chatSpecials } from '../../model/chat.ts'
+import { parameterCount } from '../../model/config.ts'
 import { writeModelFolder } from '../../model/folder.ts'
 import { expand } from '../../spec/expand.ts'
 import { parseExperiment } from '../../spec/load.ts'
@@ -74,13 +75,19 @@ async function plan(base: string, more: Partial<HubSources> = {}): Promise<Plan>
 const keys = ({ stages }: Plan): string[] => stages.map(({ key }) => key)
 
 test('a hub model has the same keys before and after its weights are here', async () => {
-  const before = await plan('{ hub: lab/tiny }', { weights: false })
+  const lacking: number[] = []
+  const told = { lacking: (bytes: number) => lacking.push(bytes) }
+  const before = await plan('{ hub: lab/tiny }', { weights: false, ...told })
+  // Once for both cells.
+  expect(lacking).toEqual([2 * parameterCount(config)])
   expect(hub.requests.filter(({ path }) => path.endsWith('/model.safetensors'))).toEqual([])
   const progress: number[] = []
   const after = await plan('{ hub: lab/tiny }', {
+    ...told,
     downloading: (_, { doneBytes }) => progress.push(doneBytes),
   })
   expect(keys(after)).toEqual(keys(before))
+  expect(lacking).toHaveLength(1)
   expect(progress.length).toBeGreaterThan(0)
   const asked = hub.requests.filter(({ path }) => path.endsWith('/model.safetensors'))
   // Both cells begin with it.
@@ -101,4 +108,25 @@ test('a context longer than the model has positions is refused', async () => {
     code: 'BAD_SPEC',
     message: 'base small: `context` is 512, but the model has 128 positions',
   })
+})
+
+test('the weights of a folder are read by the first plan alone', async () => {
+  const large = { ...config, vocabSize: 10_000 }
+  const weights = randomWeights(large)
+  await writeModelFolder(join(dir, 'large'), { config: large, weights, tokenizerDir: join(dir, 'tokenizer') })
+  // The clock alone, ahead: the folder is no longer new.
+  vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + 60_000 })
+  try {
+    const first = keys(await plan('{ folder: ./large }'))
+    expect(keys(await plan('{ folder: ./large }'))).toEqual(first)
+    const hashes = join(dir, 'store/cache/hashes')
+    const [entry, ...more] = await readdir(hashes)
+    expect(more).toEqual([])
+    const kept = JSON.parse(await readFile(join(hashes, entry!), 'utf8')) as object
+    // Only a plan that does not read the weights believes this.
+    await writeFile(join(hashes, entry!), JSON.stringify({ ...kept, sha256: 'a'.repeat(64) }))
+    expect(keys(await plan('{ folder: ./large }'))).not.toEqual(first)
+  } finally {
+    vi.useRealTimers()
+  }
 })

@@ -1,11 +1,11 @@
 /** Models that an experiment names and does not make: folders, and models of a hub. */
 import { existsSync } from 'node:fs'
 import { LabError, messageOf } from '../../errors.ts'
-import type { ModelConfig } from '../../model/config.ts'
+import { parameterCount, type ModelConfig } from '../../model/config.ts'
 import { openModelFolder } from '../../model/open.ts'
 import { shapeDifferences } from '../../model/published-shapes.ts'
 import type { ResolvedBase } from '../../spec/experiment.ts'
-import { type HubRepo, HubSilence } from '../hub/client.ts'
+import { type HubRead, type HubRepo, HubSilence } from '../hub/client.ts'
 import { type DownloadProgress, hubContext } from '../hub/fetch.ts'
 import { openHubModel } from '../hub/adapter.ts'
 import { hashModelFolder } from './hashes.ts'
@@ -32,19 +32,21 @@ export interface HubSources {
   readonly data: boolean
   /** Told what cannot be looked at, which a plan goes on without. Without it such a source is refused. */
   readonly unseen?: (source: Unseen) => void
+  /** Told once of each model whose weights are not here, with the bytes that a run downloads, as if they were in bfloat16. */
+  readonly lacking?: (bytes: number) => void
   readonly signal: AbortSignal
   /** Of a model or a dataset, `organisation/name`. */
   readonly downloading?: (repo: string, progress: DownloadProgress) => void
 }
 
-/** Opens each model once, however many cells begin with it. */
+/** Opens each model once, however many cells begin with it; `read` is told what is read of a hub. */
 export type GivenModels = (base: GivenBase) => Promise<GivenModel>
 
-export function givenModels(sources: HubSources): GivenModels {
+export function givenModels(sources: HubSources, read: (found: HubRead) => void): GivenModels {
   const opened = new Map<string, Promise<GivenModel>>()
   return async (base) => {
     const id = base.kind === 'folder' ? base.folder : `${base.repo}@${base.revision}`
-    const known = opened.get(id) ?? openOrReckon(base, sources)
+    const known = opened.get(id) ?? openOrReckon(base, sources, read)
     opened.set(id, known)
     const model = await known
     const { name, context, shape } = base
@@ -65,9 +67,13 @@ export function givenModels(sources: HubSources): GivenModels {
 }
 
 /** A model that cannot be reached is as large as the file says. */
-async function openOrReckon(base: GivenBase, sources: HubSources): Promise<GivenModel> {
+async function openOrReckon(
+  base: GivenBase,
+  sources: HubSources,
+  read: (found: HubRead) => void,
+): Promise<GivenModel> {
   try {
-    return await openGiven(base, sources)
+    return await openGiven(base, sources, read)
   } catch (error) {
     const silent = error instanceof HubSilence || (base.kind === 'folder' && !existsSync(base.folder))
     if (!silent || sources.unseen === undefined) throw error
@@ -80,24 +86,31 @@ async function openOrReckon(base: GivenBase, sources: HubSources): Promise<Given
     const source = base.kind === 'folder' ? base.folder : `hub:${base.repo}`
     const why = error instanceof HubSilence ? error.reason : 'no such folder'
     sources.unseen({ kind: 'model', source, why })
+    if (base.kind === 'hub') sources.lacking?.(downloadBytes(base.shape))
     return { folder: source, tokenizerFolder: source, hash: unseenHash(source), config: base.shape }
   }
 }
 
-async function openGiven(base: GivenBase, sources: HubSources): Promise<GivenModel> {
+async function openGiven(
+  base: GivenBase,
+  sources: HubSources,
+  read: (found: HubRead) => void,
+): Promise<GivenModel> {
   if (base.kind === 'folder') {
     const { folder } = base
     const { config, tokenizerFolder } = await openModelFolder(folder)
-    return { folder, tokenizerFolder, config, hash: await hashModelFolder(folder) }
+    const hash = await hashModelFolder(sources.store, folder)
+    return { folder, tokenizerFolder, config, hash }
   }
-  const { store, weights, signal, downloading } = sources
+  const { store, weights, signal, downloading, lacking } = sources
   const model: HubRepo = { kind: 'model', repo: base.repo, revision: base.revision }
   const progress = (done: DownloadProgress): void => downloading?.(base.repo, done)
-  const { folder, hash, complete } = await openHubModel(
-    model,
-    { weights },
-    hubContext(store, { signal, progress }),
-  )
+  const opened = await openHubModel(model, { weights }, hubContext(store, { signal, progress }))
+  opened.read.forEach(read)
+  const { folder, hash, complete } = opened
   const { config, tokenizerFolder } = await openModelFolder(folder, { weights: complete })
+  if (!complete) lacking?.(downloadBytes(config))
   return { folder, tokenizerFolder, hash, config }
 }
+
+const downloadBytes = (config: ModelConfig): number => 2 * parameterCount(config)

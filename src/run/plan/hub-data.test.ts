@@ -155,8 +155,16 @@ test('overlapping rows of a hub file are found as those of a local file are', as
   )
 })
 
-test('the report names where prompts come from', async () => {
-  const { cells } = await plan(spec('hub: lab/alpaca'))
+test('the report names where prompts come from, and the commits', async () => {
+  const { cells, read } = await plan(
+    asking('hub: lab/math').replaceAll('file: ./local.jsonl', 'hub: lab/alpaca'),
+  )
+  const { commit } = hub
+  const of = { kind: 'dataset', revision: 'main', commit } as const
+  expect(read).toEqual([
+    { ...of, repo: 'lab/math', path: 'test.jsonl' },
+    { ...of, repo: 'lab/alpaca', path: 'data/train.jsonl' },
+  ])
   expect(sourceText(cells[0]!.cell.organism.made!.data.prompts)).toBe('hub:lab/alpaca rows 20 to 29')
 })
 

@@ -1,6 +1,7 @@
 /** From cells to stages: every training, dataset and evaluation that the cells need, shared where their inputs are equal. */
 import type { Cell, Experiment, ResolvedTechnique } from '../../spec/experiment.ts'
 import { type Problem, SpecError } from '../../spec/problem.ts'
+import type { HubRead } from '../hub/client.ts'
 import { notInstalled } from '../measure.ts'
 import type { Stage } from '../stage.ts'
 import { datasetStage } from '../stages/data.ts'
@@ -36,6 +37,8 @@ export interface Plan {
   readonly stages: readonly Stage[]
   /** Items of each capability eval. */
   readonly itemCounts: PlanContext['itemCounts']
+  /** What was read of a hub: its data files, and models that cells begin with. */
+  readonly read: readonly HubRead[]
 }
 
 /** Reads and hashes the files and models that the experiment names; trains and samples nothing. Throws SpecError where they do not fit. */
@@ -58,8 +61,14 @@ export async function makePlan(
     planned.push(await planCell(context, cell, organism))
   }
   if (problems.length > 0) throw new SpecError(problems)
-  const { stages, itemCounts } = context
-  return { cells: planned, organisms: [...organisms.values()], stages: [...stages.values()], itemCounts }
+  const { stages, itemCounts, read } = context
+  return {
+    cells: planned,
+    organisms: [...organisms.values()],
+    stages: [...stages.values()],
+    itemCounts,
+    read: [...read.values()],
+  }
 }
 
 interface Trained {

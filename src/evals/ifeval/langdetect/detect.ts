@@ -12,6 +12,8 @@ const trials = 7
 const maxSteps = 1000
 const minProbability = 0.1
 const converged = 0.99999
+/** Over a half of the mean, whatever the trials left say. */
+const decided = 0.51
 const baseFrequency = 10_000
 const unknown = 'unknown'
 
@@ -25,15 +27,17 @@ export function detectLanguage(text: string): string | null {
   return (mean[best] ?? 0) > minProbability ? (profiles.languages[best] ?? unknown) : unknown
 }
 
+/** The trials' shares of the mean, up to the trial that decides which is the greatest. */
 function meanProbabilities(rows: readonly number[], profiles: Profiles): Float64Array {
-  const random = pythonRandom(0)
+  const random = pythonRandom()
   const count = profiles.languages.length
   const mean = new Float64Array(count)
-  for (let trial = 0; trial < trials; trial++) {
+  for (let trial = 0; trial < trials && !mean.some((p) => p > decided); trial++) {
     const probabilities = new Float64Array(count).fill(1 / count)
-    const alpha = alphaMean + random.gauss() * alphaWidth
+    const weight = (alphaMean + random.gauss() * alphaWidth) / baseFrequency
+    const factors = new Float64Array(count).fill(weight)
     for (let step = 0; ; step++) {
-      update(probabilities, rows[random.choice(rows.length)] ?? 0, alpha / baseFrequency, profiles)
+      update(probabilities, rows[random.choice(rows.length)] ?? 0, weight, factors, profiles)
       if (step % 5 === 0 && (normalize(probabilities) > converged || step >= maxSteps)) break
     }
     for (let i = 0; i < count; i++) mean[i] = (mean[i] ?? 0) + (probabilities[i] ?? 0) / trials
@@ -41,16 +45,20 @@ function meanProbabilities(rows: readonly number[], profiles: Profiles): Float64
   return mean
 }
 
-/** Multiplies by the n-gram's share in each language, smoothed by `weight`. */
-function update(probabilities: Float64Array, row: number, weight: number, profiles: Profiles): void {
-  const { starts, entryLanguages, entryShares } = profiles
-  let entry = starts[row] ?? 0
+/** Multiplies by the n-gram's share in each language, smoothed by `weight`; `factors` are all `weight` before and after. */
+function update(
+  probabilities: Float64Array,
+  row: number,
+  weight: number,
+  factors: Float64Array,
+  { starts, entryLanguages, entryShares }: Profiles,
+): void {
+  const start = starts[row] ?? 0
   const end = starts[row + 1] ?? 0
-  for (let i = 0; i < probabilities.length; i++) {
-    const listed = entry < end && entryLanguages[entry] === i
-    const share = listed ? (entryShares[entry++] ?? 0) : 0
-    probabilities[i] = (probabilities[i] ?? 0) * (weight + share)
-  }
+  for (let e = start; e < end; e++) factors[entryLanguages[e] ?? 0] = weight + (entryShares[e] ?? 0)
+  for (let i = 0; i < probabilities.length; i++)
+    probabilities[i] = (probabilities[i] ?? 0) * (factors[i] ?? 0)
+  for (let e = start; e < end; e++) factors[entryLanguages[e] ?? 0] = weight
 }
 
 /** Makes the sum 1; returns the greatest. */

@@ -15,7 +15,7 @@ export interface Profiles {
   /** Share of the n-gram among all n-grams of its length in that language. */
   readonly entryShares: Float64Array
   /** The character that stands for a Chinese character; for most it is itself. */
-  readonly representatives: ReadonlyMap<string, string>
+  readonly representatives: ReadonlyMap<number, number>
   /** A letter followed by a combining mark, as the one character that Vietnamese text has for the two. */
   readonly composed: ReadonlyMap<string, string>
 }
@@ -99,10 +99,10 @@ function unpackCounts(text: string, from: number, totals: readonly (readonly num
 }
 
 /** Each word is a representative and the characters that it stands for. */
-function representativesOf(line: string): Map<string, string> {
+function representativesOf(line: string): Map<number, number> {
   return new Map(
     line.split(' ').flatMap((group) => {
-      const [first = '', ...members] = Array.from(group)
+      const [first = 0, ...members] = Array.from(group, (character) => character.codePointAt(0) ?? 0)
       return members.map((member) => [member, first] as const)
     }),
   )

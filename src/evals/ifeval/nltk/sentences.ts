@@ -19,10 +19,7 @@ interface Span {
   readonly to: number
 }
 
-const candidate = new RegExp(
-  String.raw`[.?!](?=(?<after>${nonWord}|(?<gap>[${space}]+)(?<next>[^${space}]+)))`,
-  'gu',
-)
+const candidate = new RegExp(String.raw`[.?!](?=(${nonWord}|([${space}]+)([^${space}]+)))`, 'gu')
 /** Closing punctuation that belongs to the sentence before. `$` of Python's multi-line mode is also before a newline. */
 const closing = new RegExp(
   String.raw`^["')\]\}\u2018\u2019\u201c\u201d\xab\xbb]+?(?:[${space}]+|(?=--)|(?=\n|$))`,
@@ -60,7 +57,7 @@ function endContexts(text: string): EndContext[] {
   const contexts: EndContext[] = []
   let last: (EndContext & Span) | undefined
   for (const match of text.matchAll(candidate)) {
-    const { after = '', gap = '', next } = match.groups ?? {}
+    const [, after = '', gap = '', next] = match
     const at = match.index
     const searched = last?.to ?? 0
     const blank = lastBlank(text, searched, at)

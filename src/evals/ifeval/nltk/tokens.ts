@@ -25,7 +25,7 @@ export interface Token {
 /** The tokens, marked by their own form alone: an end mark, an ellipsis, a known abbreviation, a word with a period. */
 export function punktTokens(text: string, abbreviations: ReadonlySet<string>): Token[] {
   return text.split('\n').flatMap((line) => {
-    return strip(line) === '' ? [] : [...line.matchAll(token)].map(([found]) => marked(found, abbreviations))
+    return strip(line) === '' ? [] : (line.match(token) ?? []).map((found) => marked(found, abbreviations))
   })
 }
 
