@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { createEmbeddedEngine } from '../../src/engine/embedded/engine.ts'
 import { adamw, config } from '../hundred-steps.ts'
 import { missingTorch } from '../torch/python.ts'
-import { noSlurm, startCluster, type Cluster } from './cluster.ts'
+import { noSlurm, startCluster, until, type Cluster } from './cluster.ts'
 
 interface Told {
   readonly nodes: number
@@ -30,8 +30,9 @@ describe.skipIf(missing !== null)('a training over two nodes', () => {
     const folder = join(cluster.folder, name)
     const program = resolve(import.meta.dirname, 'two-nodes.ts')
     const command = [process.execPath, program, folder, ...more].map((part) => `'${part}'`).join(' ')
-    const options = ['--wait', '--nodes=2', '--ntasks-per-node=1', '--mem=3G', `--output=${folder}.log`]
-    await cluster.slurm('sbatch', ...options, `--wrap=${command}`)
+    const options = ['--parsable', '--nodes=2', '--ntasks-per-node=1', '--mem=3G', `--output=${folder}.log`]
+    const id = (await cluster.slurm('sbatch', ...options, `--wrap=${command}`)).trim()
+    await until(`job ${id} has ended`, () => cluster.endedJobs().some((job) => job.id === id))
     return JSON.parse(readFileSync(join(folder, 'told.json'), 'utf8')) as Told
   }
 
