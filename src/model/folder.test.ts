@@ -17,7 +17,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { rng } from '../rng.ts'
 import { configFromJson, configJsonSchema, configToJson } from './config-json.ts'
 import { type ModelConfig, parameterCount, parameterSpecs } from './config.ts'
-import { readConfig, readWeights, writeModelFolder } from './folder.ts'
+import { checkWeights, readConfig, readWeights, writeModelFolder } from './folder.ts'
 import { type NamedTensor, readSafetensors, writeSafetensors } from './safetensors.ts'
 
 const config: ModelConfig = {
@@ -404,6 +404,24 @@ test.each(damage)('%s is refused', async (_, spoil, message) => {
   const text = (error as Error).message
   expect(text.startsWith(folder)).toBe(true)
   expect(text.split('\n')).toHaveLength(1)
+})
+
+test('a tied head that is not the embedding is refused before the weights are read', async () => {
+  const folder = await goodFolder()
+  const tensors = named(config, randomWeights(config))
+  const embedding = tensors[0]!
+  const carry = (data: Float32Array): Promise<void> =>
+    writeSafetensors(join(folder, 'model.safetensors'), [
+      ...tensors,
+      { ...embedding, name: 'lm_head.weight', data },
+    ])
+  await carry(embedding.data)
+  await checkWeights(folder, config)
+  await carry(embedding.data.with(87, 9))
+  await expect(checkWeights(folder, config)).rejects.toMatchObject({
+    code: 'BAD_MODEL',
+    message: `${folder}: "tie_word_embeddings" is true, but lm_head.weight is not the embedding`,
+  })
 })
 
 test('sliding windows are refused only where they are used', () => {

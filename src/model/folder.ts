@@ -15,6 +15,7 @@ import { writeSafetensors } from './safetensors.ts'
 import { type LocatedTensor, openWeights, type WeightsReader } from './shards.ts'
 
 const headName = 'lm_head.weight'
+const embeddingName = 'model.embed_tokens.weight'
 
 /**
  * Reads config.json, and what generation_config.json adds to it: instruction models name more tokens there that end a
@@ -88,13 +89,23 @@ export function checkFinite(file: string, name: string, values: Float32Array): v
 /** Elements compared at a time. */
 const comparedElements = 2 ** 20
 
-/** A tied model may carry its head once more; `embedding` is what it must equal. */
-async function checkTiedHead(folder: string, head: LocatedTensor, embedding: Float32Array): Promise<void> {
-  const piece = new Float32Array(Math.min(comparedElements, embedding.length))
-  for (let from = 0; from < embedding.length; from += piece.length) {
-    const expected = embedding.subarray(from, from + piece.length)
-    const found = piece.subarray(0, expected.length)
+/** A tied model may carry its head once more, equal to its embedding: transformers computes with a head that is not. */
+async function checkTiedHead(
+  folder: string,
+  { tied, vocabSize, hiddenSize }: ModelConfig,
+  tensors: WeightsReader['tensors'],
+): Promise<void> {
+  if (!tied || !tensors.has(headName)) return
+  const shape = [vocabSize, hiddenSize]
+  const [head, embedding] = [tensorOf(tensors, headName, shape), tensorOf(tensors, embeddingName, shape)]
+  const size = vocabSize * hiddenSize
+  const piece = Math.min(comparedElements, size)
+  const [ofHead, ofEmbedding] = [new Float32Array(piece), new Float32Array(piece)]
+  for (let from = 0; from < size; from += piece) {
+    const found = ofHead.subarray(0, size - from)
+    const expected = ofEmbedding.subarray(0, size - from)
     await head.read(found, from)
+    await embedding.read(expected, from)
     if (found.some((value, i) => value !== expected[i])) {
       throw new LabError(
         'BAD_MODEL',
@@ -104,10 +115,14 @@ async function checkTiedHead(folder: string, head: LocatedTensor, embedding: Flo
   }
 }
 
-/** Reads the headers alone: throws BAD_MODEL if a tensor is missing, has another shape or has no place in the model. */
+/**
+ * Reads the headers, and the head that a tied model carries: throws BAD_MODEL if a tensor is missing, has another shape or has no
+ * place in the model.
+ */
 export async function checkWeights(folder: string, config: ModelConfig): Promise<void> {
   await using reader = await openWeights(folder)
   locate(folder, config, reader.tensors)
+  await checkTiedHead(folder, config, reader.tensors)
 }
 
 /** Every parameter with its tensor. All shapes are checked before memory is taken, so that absurd sizes end in a message. */
@@ -139,12 +154,7 @@ export async function readWeights(
     await tensor.read(values)
     checkFinite(tensor.file, name, values)
   }
-  if (config.tied && reader.tensors.has(headName)) {
-    const { vocabSize, hiddenSize } = config
-    const head = tensorOf(reader.tensors, headName, [vocabSize, hiddenSize])
-    // The embedding is the first parameter.
-    await checkTiedHead(folder, head, weights.subarray(0, vocabSize * hiddenSize))
-  }
+  await checkTiedHead(folder, config, reader.tensors)
   return weights
 }
 

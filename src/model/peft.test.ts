@@ -133,6 +133,12 @@ describe('a folder is refused', () => {
       /"org\/name" is not a folder on this machine/,
     ],
     ['itself as base', { base_model_name_or_path: '.' }, /more than 32 adapters/],
+    [
+      'layers it does not name',
+      { layers_to_transform: [0, 2] },
+      /"layers_to_transform" leaves out layer 1, which has tensors/,
+    ],
+    ['layers beside the one it names', { layers_to_transform: 1 }, /leaves out layer 0, which has tensors/],
     ['tensors it does not name', { target_modules: ['q_proj'] }, /"target_modules" leaves out k_proj/],
   ]
   for (const [name, change, message] of changes) {

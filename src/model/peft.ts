@@ -152,7 +152,7 @@ async function openAdapter(folder: string, config: ModelConfig): Promise<OpenedA
 /** The adapters that the tensors show. Which modules a pattern means, only its reader in Python can say. */
 function checkedShape(
   configName: string,
-  { r: rank, target_modules: named }: PeftConfig,
+  { r: rank, target_modules: named, layers_to_transform: narrowed }: PeftConfig,
   config: ModelConfig,
   { header: { file, entries } }: SafetensorsReader,
 ): Required<LoraShape> {
@@ -193,6 +193,14 @@ function checkedShape(
         `${configName}: "target_modules" leaves out ${unnamed}, which has tensors`,
       )
   }
+  // PEFT takes an empty list for every layer.
+  const kept = [narrowed ?? []].flat()
+  const left = layers.find((layer) => !kept.includes(layer))
+  if (kept.length > 0 && left !== undefined)
+    throw new LabError(
+      'BAD_MODEL',
+      `${configName}: "layers_to_transform" leaves out layer ${left}, which has tensors`,
+    )
   return shape
 }
 

@@ -40,7 +40,7 @@ export async function partsOf(folder: string): Promise<ModelParts> {
   return { config: await readConfig(at), base: at, adapters }
 }
 
-/** Reads the headers of all parts: throws BAD_MODEL if a tensor is missing, or has another shape than the model says. */
+/** Reads the headers of all parts: throws BAD_MODEL if a tensor is missing, or is another than the model says. */
 export async function checkParts({ config, base, adapters }: ModelParts): Promise<void> {
   await checkWeights(base, config)
   for (const adapter of adapters) await checkAdapter(adapter, config)

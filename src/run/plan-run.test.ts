@@ -217,10 +217,23 @@ test('a section is told with its own processes, and refused by them', async () =
     expect.stringMatching(/^train direct\/hhh\/.* on each of 4 GPUs .*one h200 has 141 GB$/),
   ])
   const shared = await plan(specOf(), [...own, 'placement.techniques.torch.assume.gpu=h100'])
-  expect(shared.assumed.map(({ sections, gpu }) => [sections, gpu])).toEqual([
+  expect(shared.assumed.map((one) => [one.sections, one.device === 'cuda' && one.gpu])).toEqual([
     [['organisms', 'evals'], 'h200'],
     [['techniques'], 'h100'],
   ])
+})
+
+test('on a CPU nothing is said of GPUs', async () => {
+  const set = ['placement.torch={ device: cpu, processes: 3 }', 'techniques.hhh.train.batch=4']
+  const { forecast, assumed } = await plan(specOf(), set)
+  const lines = forecastTable(forecast, assumed)
+  expect(lines.join('\n')).not.toMatch(/GPU|h100|peak/)
+  expect(lines.at(-1)).toBe(
+    'assumed, not measured: 100 GFLOP/s a machine, starts of processes not counted; prompts of 200 tokens, responses as long as they may be',
+  )
+  expect(lines).toContainEqual(
+    expect.stringContaining("over 3 processes: 33% of the processes' time is spent without a pack"),
+  )
 })
 
 async function keysOf(...set: string[]): Promise<{ run: string; keys: Record<string, string> }> {

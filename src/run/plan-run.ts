@@ -1,4 +1,5 @@
 /** What a run would do: each stage with its state and its group, what could not be looked at, and what it all will take. */
+import { CPU_FLOPS } from '../engine/torch/cost.ts'
 import { checkDesign } from '../spec/design.ts'
 import { expand } from '../spec/expand.ts'
 import type { Cell, Experiment } from '../spec/experiment.ts'
@@ -61,16 +62,19 @@ export interface PlanOutcome {
   readonly refusals: readonly string[]
 }
 
-export interface Assumed {
-  readonly sections: readonly Section[]
-  /** Null: none was named, and times are told for an H100. */
-  readonly gpu: string | null
-  /** Shares of its peak. */
-  readonly training: number
-  readonly sampling: number
-  /** Seconds of a training, and of a job that samples, until its model is read. */
-  readonly start: number
-}
+export type Assumed = { readonly sections: readonly Section[] } & (
+  | {
+      readonly device: 'cuda'
+      /** Null: none was named, and times are told for an H100. */
+      readonly gpu: string | null
+      /** Shares of its peak. */
+      readonly training: number
+      readonly sampling: number
+      /** Seconds of a training, and of a job that samples, until its model is read. */
+      readonly start: number
+    }
+  | { readonly device: 'cpu'; /** A second, of a machine. */ readonly flops: number }
+)
 
 /** Trains and samples nothing. Throws for what is wrong in the file, and tells what cannot be reached. */
 export async function planRun(request: PlanRequest): Promise<PlanOutcome> {
@@ -152,11 +156,16 @@ function assumedOf({ spec }: Experiment, stages: readonly Stage[]): Assumed[] {
   const sections = placedSections.filter((section) =>
     stages.some((stage) => stage.engine === 'torch' && stage.section === section),
   )
-  const alike = Map.groupBy(sections, (section) => JSON.stringify(placementFor(spec, section).torch.assume))
-  return [...alike.values()].flatMap((those) => {
+  const alike = Map.groupBy(sections, (section) => {
+    const { device, assume } = placementFor(spec, section).torch
+    return JSON.stringify(device === 'cpu' ? device : assume)
+  })
+  return [...alike.values()].flatMap((those): Assumed[] => {
     const [first] = those
     if (first === undefined) return []
-    const { gpu, ...rest } = placementFor(spec, first).torch.assume
-    return [{ sections: those, gpu: gpu?.name ?? null, ...rest }]
+    const { device, assume } = placementFor(spec, first).torch
+    if (device === 'cpu') return [{ sections: those, device, flops: CPU_FLOPS }]
+    const { gpu, ...rest } = assume
+    return [{ sections: those, device, gpu: gpu?.name ?? null, ...rest }]
   })
 }

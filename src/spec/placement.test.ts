@@ -134,6 +134,22 @@ describe('mistakes are told where they stand', () => {
       'organisms: { torch: { processes: 3 }, slurm: { nodes: 2 } }',
       'x.yaml:15:36: placement.organisms: 3 processes cannot be spread evenly over 2 nodes',
     ],
+    [
+      'techniques: { torch: { device: cpu, attention: flash_attention_2 } }',
+      'x.yaml:15:50: placement.techniques.torch.attention: `flash_attention_2` computes on a GPU in bfloat16 only',
+    ],
+    [
+      'techniques: { torch: { attention: flash_attention_2, dtype: float32 } }',
+      'x.yaml:15:37: placement.techniques.torch.attention: `flash_attention_2` computes on a GPU in bfloat16 only',
+    ],
+    [
+      'organisms: { slurm: { gpus: 0 } }',
+      'x.yaml:15:31: placement.organisms: torch computes on a GPU (`device: cuda`), and its jobs ask for none',
+    ],
+    [
+      'evals: { slurm: { gpus: 0 } }',
+      'x.yaml:15:27: placement.evals: torch computes on a GPU (`device: cuda`), and its jobs ask for none',
+    ],
   ])('%s', async (own, message) => {
     expect(await refusal(common + own)).toContain(message)
   })
@@ -171,6 +187,14 @@ test('what torch does not use is not refused', async () => {
   expect(await refusal('{}', set)).toBe(
     '--set placement.torch.processes=4: placement: 4 processes, one a GPU, do not fit nodes x gpus = 1 x 2\n  a section may have processes of its own: `placement.bases.torch.processes`',
   )
+  const brought = ['{ gpus: 2 }', '{ gpus-per-node: 2 }', '{ gres: "gpu:h100:2" }', '{ exclusive: true }']
+  for (const directives of brought) {
+    const slurm = `slurm: { directives: ${directives} }`
+    await expect(placed(`torch: { processes: 2 }\n  ${slurm}`)).resolves.toBeDefined()
+  }
+  await expect(placed('slurm: { gpus: 0 }\n  torch: { device: cpu }')).resolves.toBeDefined()
+  const elsewhere = 'evals: { slurm: { gpus: 0 }, torch: { sampler: { server: "http://a:1" } } }'
+  await expect(placed(`slurm: { gpus: 1 }\n  ${elsewhere}`)).resolves.toBeDefined()
   // A forward process is one; a processor needs no GPU; the embedded engine has no processes.
   const here = [
     'placement.bases.slurm=null',

@@ -98,6 +98,12 @@ export const torchSchema = z
       ),
     assume: assumeSchema,
   })
+  .superRefine(({ attention, device, dtype }, context) => {
+    if (attention === 'sdpa' || (device === 'cuda' && dtype !== 'float32')) return
+    const message =
+      '`flash_attention_2` computes on a GPU in bfloat16 only: `device: cuda`, `dtype: bfloat16`'
+    context.addIssue({ code: 'custom', path: ['attention'], message })
+  })
   .describe('the torch engine, for bases with `engine: torch`: `{ device: cuda, processes: 8 }`')
 
 /** The engine's settings with nothing left open. */

@@ -1,5 +1,5 @@
 /** Adapters through the real command line: trained, evaluated, continued, talked to, merged, found again in a store that moved. */
-import { mkdtempSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs'
+import { cpSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, truncateSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -64,6 +64,22 @@ describe('techniques that train adapters', () => {
       const json = JSON.parse(readFileSync(join(adapter, 'adapter_config.json'), 'utf8')) as object
       expect(json).toMatchObject({ base_model_name_or_path: expect.stringMatching(/^\.\.\/[0-9a-f]{64}$/) })
       expect(readdirSync(adapter)).not.toContain('model.safetensors')
+    }
+  })
+
+  test('that cannot be read again have no weight distance, and the report says why', async () => {
+    const damaged = join(folder, 'damaged')
+    cpSync(store, damaged, { recursive: true })
+    for (const adapter of checkpoints(damaged).filter(isAdapter))
+      truncateSync(join(adapter, 'adapter_model.safetensors'), 100)
+    const told = await cli(['report', 'smoke', '--store', damaged, '--json'])
+    expect(told.stderr).toBe('')
+    const { cells, notes } = parseResults(JSON.parse(told.stdout))
+    for (const cell of cells) {
+      expect(cell).toMatchObject({ status: 'done', weight_distance: null })
+      expect(notes).toContainEqual(
+        expect.stringMatching(`^No weight distance of ${cell.id}: .*adapter_model.safetensors: `),
+      )
     }
   })
 

@@ -236,7 +236,7 @@ async function costTable(): Promise<string[]> {
         total.flops.toExponential(1),
         hours('training'),
         hours('sampling'),
-        `${Math.round((largest?.bytes ?? 0) / 1e9)} GB x ${largest?.count} ${assumed[0]?.gpu}`,
+        `${Math.round((largest?.bytes ?? 0) / 1e9)} GB x ${largest?.count} ${assumed[0]?.device === 'cuda' && assumed[0].gpu}`,
         `${(total.diskBytes / 1e12).toFixed(1)} TB`,
       ]
     }),

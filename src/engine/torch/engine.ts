@@ -1,5 +1,6 @@
 /** The torch engine: training with FSDP2 under torchrun and sampling by a forward process or a server, in processes of Python. */
 import type { Engine } from '../engine.ts'
+import { TOGETHER } from './asked.ts'
 import { samplingCost } from './cost.ts'
 import { packageVersion, wantedVersions } from './environment.ts'
 import { Lane } from './lane.ts'
@@ -57,7 +58,7 @@ export function createTorchEngine({
 }
 
 function samplerName({ sampler, processes }: TorchSettings): string {
-  if (sampler === 'forward') return 'forward'
+  if (sampler === 'forward') return `forward, ${TOGETHER} together`
   const { server } = sampler
   if (typeof server === 'object') return server.url
   // What a model is split over changes the order of its sums.

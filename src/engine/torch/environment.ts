@@ -1,6 +1,7 @@
 /** The Python that runs the torch package: where it is, what versions it must have, and one clear error where it does not. */
 import { execFile } from 'node:child_process'
 import { existsSync, readFileSync } from 'node:fs'
+import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { z } from 'zod'
@@ -59,6 +60,16 @@ export function pythonOf(asked: string | null): string {
 export function pythonEnvironment(): NodeJS.ProcessEnv {
   const path = [packageFolder, process.env['PYTHONPATH']].filter((part) => part !== undefined && part !== '')
   return { ...process.env, PYTHONPATH: path.join(':'), HF_HUB_OFFLINE: '1', PYTHONUNBUFFERED: '1' }
+}
+
+/** Processes that compute on the cores of one machine share them, unless the user has said otherwise; torchrun would give each one. */
+export function threadsOf(
+  device: 'cpu' | 'cuda',
+  processes: number,
+  { env = process.env, cores = availableParallelism() } = {},
+): { readonly OMP_NUM_THREADS?: string } {
+  if (device === 'cuda' || env['OMP_NUM_THREADS'] !== undefined) return {}
+  return { OMP_NUM_THREADS: String(Math.max(1, Math.floor(cores / processes))) }
 }
 
 const probe = `

@@ -22,6 +22,7 @@ export class ForwardSampler implements Sampler {
   private readonly process: ForwardProcess
   private readonly config: ModelConfig
   private readonly leave: () => Promise<void>
+  private readonly noted = new Set<string>()
 
   constructor(process: ForwardProcess, config: ModelConfig, leave: () => Promise<void>) {
     this.process = process
@@ -29,9 +30,13 @@ export class ForwardSampler implements Sampler {
     this.leave = leave
   }
 
+  get notes(): readonly string[] {
+    return [...this.noted]
+  }
+
   async generate(requests: readonly GenerateRequest[], context: EngineContext): Promise<GenerateResult[]> {
     for (const request of requests) checkGenerate(request, this.config)
-    return generateForward(this.process, requests, context)
+    return generateForward(this.process, requests, context, this.note)
   }
 
   stream(_request: StreamRequest, _context: EngineContext): AsyncIterable<Draw> {
@@ -41,7 +46,7 @@ export class ForwardSampler implements Sampler {
   async choiceLogprobs(requests: readonly ChoiceRequest[], context: EngineContext): Promise<ChoiceResult[]> {
     for (const { id, prompt, choices } of requests)
       for (const choice of choices) checkScore({ id, prompt, continuation: choice }, this.config)
-    return choicesForward(this.process, requests, context)
+    return choicesForward(this.process, requests, context, this.note)
   }
 
   async sequenceLogprob(
@@ -49,10 +54,12 @@ export class ForwardSampler implements Sampler {
     context: EngineContext,
   ): Promise<SequenceResult[]> {
     for (const request of requests) checkScore(request, this.config)
-    return sequencesForward(this.process, requests, context)
+    return sequencesForward(this.process, requests, context, this.note)
   }
 
   close(): Promise<void> {
     return this.leave()
   }
+
+  private readonly note = (text: string): void => void this.noted.add(text)
 }

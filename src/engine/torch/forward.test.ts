@@ -47,6 +47,14 @@ it('gives answers in request order, two with one id too', async () => {
   expect(results.map(({ tokens }) => tokens)).toEqual(prompts)
 })
 
+it('notes what the memory did not suffice for', async () => {
+  const many = Array.from({ length: 65 }, (_, i) => request(`r${i}`, [15 + (i % 9)]))
+  expect(sampler.notes).toEqual([])
+  const results = await sampler.generate(many, context)
+  expect(results).toEqual(many.map(({ id, prompt }) => ({ id, tokens: prompt, finish: 'stop' })))
+  expect(sampler.notes).toEqual([expect.stringMatching(/^batches that did not fit the memory/)])
+})
+
 it('scores choices and continuations', async () => {
   const choices = await sampler.choiceLogprobs([{ id: 'a', prompt: [1], choices: [[2], [3, 4]] }], context)
   expect(choices).toEqual([{ id: 'a', logprobs: [-1, -2] }])

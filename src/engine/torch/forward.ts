@@ -1,4 +1,4 @@
-/** The package's long-lived forward process: requests go in as JSON lines, answers come out in any order, each under its id. */
+/** The package's long-lived forward process: batches of requests go in as JSON lines, and their answers come out under their ids. */
 import { createInterface } from 'node:readline'
 import { join } from 'node:path'
 import { z } from 'zod'
@@ -16,32 +16,43 @@ const readySchema = z.strictObject({
 const failedSchema = z.strictObject({ id: z.string(), error: z.string() })
 const startErrorSchema = z.strictObject({ error: z.string(), hint: z.string().nullish() })
 
-export type ForwardRequest =
-  | {
-      readonly kind: 'generate'
-      readonly prompt: readonly number[]
-      readonly max_tokens: number
-      readonly temperature: number
-      readonly top_p: number
-      readonly seed: number
-    }
-  | {
-      readonly kind: 'choices'
-      readonly prompt: readonly number[]
-      readonly choices: readonly (readonly number[])[]
-    }
-  | {
-      readonly kind: 'sequence'
-      readonly prompt: readonly number[]
-      readonly continuation: readonly number[]
-    }
-
-export const answerSchemas = {
-  generate: z.strictObject({ id: z.string(), tokens: z.array(z.int()), finish: z.enum(['stop', 'length']) }),
-  choices: z.strictObject({ id: z.string(), logprobs: z.array(z.number()) }),
-  sequence: z.strictObject({ id: z.string(), logprob: z.number(), tokens: z.int() }),
+interface Requests {
+  generate: {
+    /** With the seed it names the random stream. */
+    readonly id: string
+    readonly prompt: readonly number[]
+    readonly max_tokens: number
+    readonly temperature: number
+    readonly top_p: number
+    readonly seed: number
+  }
+  choices: { readonly prompt: readonly number[]; readonly choices: readonly (readonly number[])[] }
+  sequence: { readonly prompt: readonly number[]; readonly continuation: readonly number[] }
 }
-export type ForwardAnswer<K extends ForwardRequest['kind']> = z.infer<(typeof answerSchemas)[K]>
+export type ForwardKind = keyof Requests
+export type ForwardRequest<K extends ForwardKind> = Requests[K]
+
+const answerSchemas = {
+  generate: z.strictObject({ tokens: z.array(z.int()), finish: z.enum(['stop', 'length']) }),
+  choices: z.strictObject({ logprobs: z.array(z.number()) }),
+  sequence: z.strictObject({ logprob: z.number(), tokens: z.int() }),
+}
+export type ForwardAnswer<K extends ForwardKind> = z.infer<(typeof answerSchemas)[K]>
+
+const requestFailedSchema = z.strictObject({ error: z.string() })
+const batchSchemaOf = (kind: ForwardKind) =>
+  z.strictObject({
+    id: z.string(),
+    answers: z.array(z.union([answerSchemas[kind], requestFailedSchema])),
+    parts: z.int(),
+  })
+
+export interface ForwardBatch<K extends ForwardKind> {
+  /** In request order. */
+  readonly answers: readonly ForwardAnswer<K>[]
+  /** More than 1 where the memory did not suffice for all at once. */
+  readonly parts: number
+}
 
 export interface ForwardOptions {
   readonly python: string
@@ -58,9 +69,9 @@ const START_PATIENCE_MS = 1_800_000
 const END_PATIENCE_MS = 5_000
 
 interface Pending {
-  readonly settled: Promise<unknown>
-  readonly kind: ForwardRequest['kind']
-  readonly resolve: (answer: unknown) => void
+  readonly kind: ForwardKind
+  readonly count: number
+  readonly resolve: (batch: unknown) => void
   readonly reject: (error: unknown) => void
 }
 
@@ -124,20 +135,21 @@ export class ForwardProcess {
     return this.broken === null && this.child.running
   }
 
-  /**
-   * Rejects with ENGINE when the request failed or the process ended. With its seed the id names the random stream of a response;
-   * of two requests with one id the later waits.
-   */
-  async ask<R extends ForwardRequest>(
-    request: R,
-    id = `#${this.asked++}`,
-  ): Promise<ForwardAnswer<R['kind']>> {
-    for (let same = this.pending.get(id); same !== undefined; same = this.pending.get(id)) await same.settled
+  /** Computes these together, and nothing else with them. Rejects with ENGINE when a request failed or the process ended. */
+  async ask<K extends ForwardKind>(
+    kind: K,
+    requests: readonly ForwardRequest<K>[],
+  ): Promise<ForwardBatch<K>> {
     if (this.broken !== null) throw this.broken
-    const { promise, resolve, reject } = Promise.withResolvers<ForwardAnswer<R['kind']>>()
-    const settled = promise.catch(() => null)
-    this.pending.set(id, { kind: request.kind, settled, resolve: resolve as Pending['resolve'], reject })
-    this.child.stdin?.write(`${JSON.stringify({ id, ...request })}\n`)
+    const id = `#${this.asked++}`
+    const { promise, resolve, reject } = Promise.withResolvers<ForwardBatch<K>>()
+    this.pending.set(id, {
+      kind,
+      count: requests.length,
+      resolve: resolve as Pending['resolve'],
+      reject,
+    })
+    this.child.stdin?.write(`${JSON.stringify({ id, kind, requests })}\n`)
     return promise
   }
 
@@ -153,8 +165,8 @@ export class ForwardProcess {
     if (readySchema.safeParse(json).success) return this.ready.resolve()
     const failed = failedSchema.safeParse(json)
     const id = failed.success ? failed.data.id : idOf(json)
-    const request = this.pending.get(id)
-    if (request === undefined) {
+    const batch = this.pending.get(id)
+    if (batch === undefined) {
       const start = startErrorSchema.safeParse(json)
       const what = start.success ? start.data.error : `a line that is no answer: ${line.slice(0, 200)}`
       return this.fail(
@@ -164,13 +176,16 @@ export class ForwardProcess {
       )
     }
     this.pending.delete(id)
-    if (failed.success) return request.reject(new LabError('ENGINE', `torch: ${failed.data.error}`))
-    const answer = answerSchemas[request.kind].safeParse(json)
-    if (answer.success) request.resolve(answer.data)
-    else
-      request.reject(
+    if (failed.success) return batch.reject(new LabError('ENGINE', `torch: ${failed.data.error}`))
+    const told = batchSchemaOf(batch.kind).safeParse(json)
+    if (!told.success || told.data.answers.length !== batch.count) {
+      return batch.reject(
         new LabError('ENGINE', `the forward process answered what was not asked: ${line.slice(0, 200)}`),
       )
+    }
+    const wrong = told.data.answers.find((answer) => 'error' in answer)
+    if (wrong !== undefined) batch.reject(new LabError('ENGINE', `torch: ${wrong.error}`))
+    else batch.resolve(told.data)
   }
 
   private fail(error: LabError): void {

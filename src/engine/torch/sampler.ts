@@ -3,11 +3,12 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { openTokenizer } from '../../model/tokenizer.ts'
-import { partsOf, tokenizerFolderOf } from '../../model/weights-of.ts'
+import { checkParts, partsOf, tokenizerFolderOf } from '../../model/weights-of.ts'
 import type { Sampler } from '../engine.ts'
 import { checkEnvironment, pythonOf, type Versions } from './environment.ts'
 import { ForwardProcess } from './forward.ts'
 import { ForwardSampler } from './forward-sampler.ts'
+import { processesANode } from './launch.ts'
 import type { Lane } from './lane.ts'
 import { ServedModel } from './served-model.ts'
 import { chooseServer } from './server-process.ts'
@@ -47,14 +48,15 @@ export function createTorchSamplerHost(options: SamplerHostOptions): TorchSample
   }
 
   const openForward = async (folder: string): Promise<Sampler> => {
-    const { config } = await partsOf(folder)
+    const parts = await partsOf(folder)
+    await checkParts(parts)
     const { value, leave } = await lane.enter({
       key: `forward ${folder} ${told}`,
       open: async () => ForwardProcess.start({ python, settings, folder, scratch: await scratch() }),
       end: (process) => process.close(),
       usable: (process) => process.usable,
     })
-    return new ForwardSampler(value, config, leave)
+    return new ForwardSampler(value, parts.config, leave)
   }
 
   const openServed = async (
@@ -62,6 +64,7 @@ export function createTorchSamplerHost(options: SamplerHostOptions): TorchSample
     asked: Exclude<TorchSettings['sampler'], 'forward'>,
   ): Promise<Sampler> => {
     const parts = await partsOf(folder)
+    await checkParts(parts)
     const tokenizerFolder = await tokenizerFolderOf(parts)
     const tokenizer = await openTokenizer(tokenizerFolder)
     const { server } = asked
@@ -72,7 +75,7 @@ export function createTorchSamplerHost(options: SamplerHostOptions): TorchSample
         return ServedModel.open({
           python,
           settings,
-          devices: settings.processes / (options.launch?.nodes ?? 1),
+          devices: processesANode(settings.processes, options.launch?.nodes ?? 1),
           server: kind,
           versions: options.versions,
           folder,

@@ -47,7 +47,9 @@ export class ServerSampler implements Sampler {
 
   get notes(): readonly string[] {
     const { title, dialect } = this.served
-    const how = dialect.ids ? '' : '; it takes and gives text: tokens are those of the text, encoded again'
+    const how = dialect.ids
+      ? '; it computes together what comes at a time: rounding, and with it a close draw, may differ from run to run'
+      : '; it takes and gives text: tokens are those of the text, encoded again'
     return [`sampled by ${title}${how}`, ...this.detours]
   }
 
@@ -68,7 +70,7 @@ export class ServerSampler implements Sampler {
     for (const { id, prompt, choices } of requests)
       for (const choice of choices) checkScore({ id, prompt, continuation: choice }, this.config)
     if (!this.served.dialect.logprobs)
-      return choicesForward(await this.forwardForLogprobs(), requests, context)
+      return choicesForward(await this.forwardForLogprobs(), requests, context, this.detour)
     const scored = inTurn(requests, AT_ONCE, async ({ id, prompt, choices }) => ({
       id,
       logprobs: await Promise.all(choices.map((choice) => this.score(prompt, choice, context))),
@@ -82,7 +84,7 @@ export class ServerSampler implements Sampler {
   ): Promise<SequenceResult[]> {
     for (const request of requests) checkScore(request, this.config)
     if (!this.served.dialect.logprobs)
-      return sequencesForward(await this.forwardForLogprobs(), requests, context)
+      return sequencesForward(await this.forwardForLogprobs(), requests, context, this.detour)
     const scored = inTurn(requests, AT_ONCE, async ({ id, prompt, continuation }) => ({
       id,
       logprob: await this.score(prompt, continuation, context),
@@ -94,6 +96,8 @@ export class ServerSampler implements Sampler {
   close(): Promise<void> {
     return this.leave()
   }
+
+  private readonly detour = (what: string): void => void this.detours.add(what)
 
   private async one(request: GenerateRequest, context: EngineContext): Promise<GenerateResult> {
     const { id, prompt, maxTokens } = request
@@ -150,15 +154,15 @@ export class ServerSampler implements Sampler {
     what: string,
     context: EngineContext,
   ): Promise<GenerateResult> {
-    this.detours.add(`${what} went to the forward process`)
-    const [result] = await generateForward(await this.served.forward(), [request], context)
+    this.detour(`${what} went to the forward process`)
+    const [result] = await generateForward(await this.served.forward(), [request], context, this.detour)
     if (result === undefined) throw new LabError('INTERNAL', `no answer to ${request.id}`)
     return result
   }
 
   /** Log-probabilities that were asked for must come back: a server that leaves them out, silently, does not give them. */
   private forwardForLogprobs(): Promise<ForwardProcess> {
-    this.detours.add('log-probabilities came from the forward process: the server gives none')
+    this.detour('log-probabilities came from the forward process: the server gives none')
     return this.served.forward()
   }
 }

@@ -39,7 +39,7 @@ export interface Assumptions {
 /** Nodes that share one training; the process that starts it runs on the first of them. */
 export interface Launch {
   readonly nodes: number
-  /** Name of the first node, as the others reach it. */
+  /** Of the first node, as the others reach it. */
   readonly host: string
   readonly port: number
 }

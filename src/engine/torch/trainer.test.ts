@@ -106,6 +106,14 @@ describe('a training that fails', () => {
     expect(error.message).toContain('oom-kill event')
   })
 
+  it('is told by its cause where its processes did not meet, whatever else they say as they are ended', async () => {
+    const error = await failureOf('apart')
+    expect(error.message.split('\n')[0]).toBe(
+      'the processes of the training did not meet: The client socket has timed out after 300000ms while trying to connect to (n1, 20001).',
+    )
+    expect(error.hint).toMatch(/NodeAddr.*the same command goes on/)
+  })
+
   it('names the command that installs a missing module', async () => {
     expect((await failureOf('no module')).hint).toMatch(/^sh .*python\/setup\.sh installs/)
   })

@@ -4,6 +4,7 @@ import { writeFileSync } from 'node:fs'
 import { mkdir, rm, stat, statfs, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { interrupted, LabError } from '../../errors.ts'
+import { lastLines } from '../../last-lines.ts'
 import { checkJob } from '../check-job.ts'
 import type { EngineContext, TrainEvent, Trainer, TrainJob } from '../engine.ts'
 import { endChild, exitText, settledWithin, startChild, withTail, type Child, type Exit } from './child.ts'
@@ -13,13 +14,14 @@ import {
   installCommand,
   pythonEnvironment,
   pythonOf,
+  threadsOf,
   type Versions,
 } from './environment.ts'
 import { failureOf, metricsOf, parseEvent, type TorchEvent, type TorchFailure } from './events.ts'
 import { forgetProcess, waitForFormerProcess, writeProcess } from './former-process.ts'
 import { workFiles, writeJob } from './job.ts'
 import type { Lane } from './lane.ts'
-import { trainCommand } from './launch.ts'
+import { processesANode, trainCommand } from './launch.ts'
 import type { Launch, TorchSettings } from './settings.ts'
 import { startFolder } from './start-folder.ts'
 import { LineTail } from './tail.ts'
@@ -97,7 +99,10 @@ async function* run(
   try {
     const child = await startChild({
       command: trainCommand(python, file, { processes: settings.processes, launch }),
-      env: trainEnvironment(begin),
+      env: {
+        ...trainEnvironment(begin),
+        ...threadsOf(settings.device, processesANode(settings.processes, launch?.nodes ?? 1)),
+      },
       log: join(workDir, workFiles.log),
       // It saves itself, and the next controller waits for that.
       atExit: () => writeFileSync(join(workDir, workFiles.stop), 'stop\n'),
@@ -152,7 +157,7 @@ async function* follow(
   const aborted = Promise.withResolvers<void>()
   const onAbort = (): void => aborted.resolve()
   signal.addEventListener('abort', onAbort, { once: true })
-  const ending: Ending = { failure: null, preempted: false, done: false }
+  const ending: Ending = { failure: null, started: false, preempted: false, done: false }
   try {
     for (let running = true; running;) {
       // What it wrote last is read once more after it has ended.
@@ -176,13 +181,16 @@ async function* follow(
   // torchrun ends with 1 whatever its processes end with: the log of events says more than the code.
   if (ending.preempted || exit.code === PREEMPTED) throw interrupted()
   if (ending.done) return
-  throw await diedSilently(exit, workDir, log)
+  throw await diedSilently(exit, { workDir, log, started: ending.started })
 }
 
 const goesOn = 'the same command goes on from the last saved step'
 
 /** It could not say why: it was killed, or could not even begin, or there was no room for its words. */
-async function diedSilently(exit: Exit, workDir: string, log: string): Promise<LabError> {
+async function diedSilently(
+  exit: Exit,
+  { workDir, log, started }: { readonly workDir: string; readonly log: string; readonly started: boolean },
+): Promise<LabError> {
   const what = withTail(`the training process ${exitText(exit)} without saying why`, log)
   const { bavail, bsize } = await statfs(workDir)
   if (bavail * bsize < LEAST_ROOM_BYTES) {
@@ -191,8 +199,22 @@ async function diedSilently(exit: Exit, workDir: string, log: string): Promise<L
   if (what.includes('ModuleNotFoundError')) {
     return new LabError('ENGINE', what, { hint: `${installCommand} installs what is missing` })
   }
+  const apart = started ? null : whyApart(log)
+  if (apart !== null) {
+    return new LabError('ENGINE', withTail(`the processes of the training did not meet: ${apart}`, log), {
+      hint: `nodes meet where Slurm reaches the first of them (NodeAddr of \`scontrol show node\`); ${goesOn}; the whole log is ${log}`,
+    })
+  }
   const memory = exit.signal === 'SIGKILL' ? 'did the system run out of memory? ' : ''
   return new LabError('ENGINE', what, { hint: `${memory}${goesOn}; the whole log is ${log}` })
+}
+
+/** What torchrun says where its processes cannot reach each other. What the others say as they are ended comes after it. */
+function whyApart(log: string): string | null {
+  const said = lastLines(log, 60).flatMap(
+    (line) => /\bDist(?:Network|Store)Error: (.*)/.exec(line)?.[1] ?? [],
+  )
+  return said.at(-1) ?? null
 }
 
 /** Less than this is no room even for a line. */
@@ -201,6 +223,8 @@ const LEAST_ROOM_BYTES = 65_536
 /** How a process said that it would end. */
 interface Ending {
   failure: TorchFailure | null
+  /** Its processes have met. */
+  started: boolean
   preempted: boolean
   done: boolean
 }
@@ -208,6 +232,7 @@ interface Ending {
 function tell(event: TorchEvent, ending: Ending): TrainEvent | null {
   switch (event.type) {
     case 'start':
+      ending.started = true
       return { type: 'start', step: event.step, parameters: event.trainable, threads: event.world }
     case 'step':
       return { type: 'step', metrics: metricsOf(event), tokensPerSecond: event.tokens_per_second }

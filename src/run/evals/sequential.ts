@@ -14,7 +14,8 @@ export interface SequentialLimits extends StopLimits {
 
 /**
  * The tasks that were asked: those of the first prompts until `decided` says so, in the order of a fixed design. A response
- * depends on its request alone, so that they are the first of that design's.
+ * depends on its request alone but for rounding (engine.ts), so that they are the first of that design's where nothing is rounded
+ * otherwise.
  */
 export async function askUntilDecided(
   tasks: readonly Task[],

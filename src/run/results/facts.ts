@@ -7,6 +7,7 @@ import { datasetFiles } from '../../data/dataset.ts'
 import { loadKernels } from '../../engine/embedded/kernels.ts'
 import { readMergedWeights } from '../../engine/embedded/merged-weights.ts'
 import type { Recipe, StepMetrics } from '../../engine/engine.ts'
+import { messageOf } from '../../errors.ts'
 import { parameterCount } from '../../model/config.ts'
 import { partsOf } from '../../model/weights-of.ts'
 import { sourceName } from '../../spec/data-source.ts'
@@ -38,11 +39,29 @@ export function trainingCurve(metrics: readonly StepMetrics[]) {
   return metrics.map(({ step, loss, lr, gradNorm }) => ({ step, loss, lr, grad_norm: gradNorm }))
 }
 
-/** L2 distance between the weights at a step and those that the training began with; null where they are not there, or do not fit the memory. */
+/**
+ * L2 distance between the weights at a step and those that the training began with; null where they are not there, do not fit the
+ * memory or cannot be read, and `note` says which of the two.
+ */
 export async function weightDistance(
   store: Store,
   start: ModelRef,
   training: TrainStage,
+  note: (why: string) => void,
+): Promise<number | null> {
+  try {
+    return await distance(store, start, training, note)
+  } catch (error) {
+    note(messageOf(error))
+    return null
+  }
+}
+
+async function distance(
+  store: Store,
+  start: ModelRef,
+  training: TrainStage,
+  note: (why: string) => void,
 ): Promise<number | null> {
   const step = training.recipe.steps
   if ((await readManifest(store, 'checkpoint', checkpointKey(training.key, step))) === null) return null
@@ -50,7 +69,10 @@ export async function weightDistance(
   await verifyModel(store, training.want(step))
   const parts = await partsOf(modelFolder(store, start))
   // Both models in float32, at once.
-  if (2 * 4 * parameterCount(parts.config) > availableMemory()) return null
+  if (2 * 4 * parameterCount(parts.config) > availableMemory()) {
+    note('both models in float32 do not fit the memory')
+    return null
+  }
   const k = loadKernels()
   const before = await readMergedWeights(k, parts)
   const after = await readMergedWeights(k, await partsOf(modelFolder(store, training.want(step))))

@@ -14,7 +14,7 @@ import type { Sampling } from '../any-model/settings.ts'
 
 /**
  * Prompts that are asked together: what a crash loses at most. Twice the slots of a call, which keeps most of them busy to the end.
- * A response depends on its own prompt alone, so that another size changes none.
+ * Another size changes no response but where rounding depends on what is computed together.
  */
 export const batchSize = 2 * MAX_SLOTS
 
