@@ -103,10 +103,11 @@ export async function readAdapterBase(folder: string): Promise<string> {
   return base
 }
 
-/** Reads the headers alone: throws BAD_MODEL if the adapter does not fit the model. */
-export async function checkAdapter(folder: string, config: ModelConfig): Promise<void> {
+/** Reads the headers alone. Throws BAD_MODEL if the adapter does not fit the model. */
+export async function readAdapterShape(folder: string, config: ModelConfig): Promise<Required<LoraShape>> {
   await using opened = await openAdapter(folder, config)
-  void opened
+  const { rank, targets, layers } = opened
+  return { rank, targets, layers }
 }
 
 /** Reads an adapter as f32; `weights`, if given, are filled. Throws BAD_MODEL. */

@@ -4,7 +4,7 @@ import { join, resolve } from 'node:path'
 import { LabError } from '../errors.ts'
 import type { ModelConfig } from './config.ts'
 import { checkWeights, readConfig } from './folder.ts'
-import { checkAdapter, isAdapterFolder, readAdapterBase } from './peft.ts'
+import { isAdapterFolder, readAdapterBase, readAdapterShape } from './peft.ts'
 
 export interface ModelParts {
   readonly config: ModelConfig
@@ -43,7 +43,7 @@ export async function partsOf(folder: string): Promise<ModelParts> {
 /** Reads the headers of all parts: throws BAD_MODEL if a tensor is missing, or is another than the model says. */
 export async function checkParts({ config, base, adapters }: ModelParts): Promise<void> {
   await checkWeights(base, config)
-  for (const adapter of adapters) await checkAdapter(adapter, config)
+  for (const adapter of adapters) await readAdapterShape(adapter, config)
 }
 
 /** The architecture of a model folder, or of an adapter's model. Throws BAD_MODEL. */

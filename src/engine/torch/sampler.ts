@@ -10,10 +10,12 @@ import { ForwardProcess } from './forward.ts'
 import { ForwardSampler } from './forward-sampler.ts'
 import { processesANode } from './launch.ts'
 import type { Lane } from './lane.ts'
+import { laysAdapters, ModelServer, type ModelServerOptions } from './model-server.ts'
 import { ServedModel } from './served-model.ts'
 import { chooseServer } from './server-process.ts'
 import { ServerSampler } from './server-sampler.ts'
 import type { Launch, TorchSettings } from './settings.ts'
+import { stackedRank } from './stacked-adapters.ts'
 
 export interface SamplerHostOptions {
   readonly settings: TorchSettings
@@ -67,28 +69,35 @@ export function createTorchSamplerHost(options: SamplerHostOptions): TorchSample
     await checkParts(parts)
     const tokenizerFolder = await tokenizerFolderOf(parts)
     const tokenizer = await openTokenizer(tokenizerFolder)
-    const { server } = asked
-    const { value, leave } = await lane.enter({
-      key: `served ${folder} ${told}`,
-      open: async () => {
-        const kind = typeof server === 'object' ? server : await chooseServer(server, python, settings.device)
-        return ServedModel.open({
+    const { server: wanted } = asked
+    const server = typeof wanted === 'object' ? wanted : await chooseServer(wanted, python, settings.device)
+    const lays = laysAdapters(server)
+    const loraRank = lays ? await stackedRank(parts) : null
+    const entered = await lane.enter({
+      // One server for all adapters of a model.
+      key: `served ${lays ? parts.base : folder} ${loraRank} ${told}`,
+      open: async () =>
+        ModelServer.open({
           python,
           settings,
           devices: processesANode(settings.processes, options.launch?.nodes ?? 1),
-          server: kind,
+          server,
           versions: options.versions,
-          folder,
-          parts,
+          loraRank,
+          first: { folder, parts },
           tokenizerFolder,
           probe: probeOf(tokenizer.encode('Hello, world.'), parts.config.vocabSize),
           scratch: await scratch(),
-        })
-      },
-      end: (served) => served.close(),
-      usable: (served) => served.usable,
+        }),
+      end: (held) => held.close(),
+      usable: (held) => held.usable,
     })
-    return new ServerSampler(value, { config: parts.config, tokenizer }, leave)
+    const served = new ServedModel(entered.value, { folder, parts })
+    const leave = async (): Promise<void> => {
+      await served.close()
+      await entered.leave()
+    }
+    return new ServerSampler(served, { config: parts.config, tokenizer }, leave)
   }
 
   return {
@@ -112,9 +121,7 @@ export function createTorchSamplerHost(options: SamplerHostOptions): TorchSample
 }
 
 /** Two tokens that the model has. */
-function probeOf(ids: readonly number[], vocabSize: number): ServedProbe {
+function probeOf(ids: readonly number[], vocabSize: number): ModelServerOptions['probe'] {
   const [first = 0, second = Math.min(1, vocabSize - 1)] = ids
   return { ids: [first, second], text: 'Hello, world.' }
 }
-
-type ServedProbe = Parameters<typeof ServedModel.open>[0]['probe']

@@ -1,6 +1,5 @@
 /** The sampler on servers: token ids where they are taken, proven text elsewhere, what is missing by a forward process, a crash once. */
 import { mkdtempSync, rmSync } from 'node:fs'
-import { mkdir } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
@@ -17,7 +16,7 @@ import { startCompletionsServer, type CompletionsServer } from './completions-se
 import { Lane } from './lane.ts'
 import { textOfPrompt, tokensOfText } from './prompt-text.ts'
 import { writePython } from './python.fixture.ts'
-import { createTorchSamplerHost } from './sampler.ts'
+import { createTorchSamplerHost, type TorchSamplerHost } from './sampler.ts'
 import { testSettings } from './settings.fixture.ts'
 
 const dir = mkdtempSync(join(tmpdir(), 'torch-server-'))
@@ -40,10 +39,7 @@ beforeAll(async () => {
   tokenizer = await openTokenizer(tokenizerDir)
   config = { ...tinyConfig, vocabSize: tokenizer.vocabSize, maxPositions: 128, eosIds: [tokenizer.endOfTurn] }
   await writeModelFolder(model, { config, weights: randomWeights(config), tokenizerDir })
-  const shape = { rank: 2, targets: ['q_proj'] as const }
-  await mkdir(adapter)
-  const weights = new Float32Array(loraCount(config, shape))
-  await writeAdapter(adapter, { config, ...shape, alpha: 4, weights, base: '../model' })
+  await adapt('adapter', '../model', 2)
   embedded = await openSampler(model)
 })
 afterEach(async () => {
@@ -56,14 +52,25 @@ afterAll(async () => {
   rmSync(dir, { recursive: true })
 })
 
+async function adapt(name: string, base: string, rank: number): Promise<string> {
+  const shape = { rank, targets: ['q_proj'] as const }
+  const weights = new Float32Array(loraCount(config, shape))
+  await writeAdapter(join(dir, name), { config, ...shape, alpha: 4, weights, base })
+  return join(dir, name)
+}
+
 /** Opens a folder on a server that speaks so. */
 async function open(dialect: 'vllm' | 'transformers', folder = model): Promise<Sampler> {
   server = await startCompletionsServer({ dialect, folder: model, sampler: embedded, tokenizer })
+  return hostOf().open(folder)
+}
+
+function hostOf(): TorchSamplerHost {
   const settings = testSettings({
     python: writePython(dir, 'done'),
     sampler: { server: { url: `${server.url}/v1` } },
   })
-  return createTorchSamplerHost({ settings, launch: null, versions: {}, lane, logs: dir }).open(folder)
+  return createTorchSamplerHost({ settings, launch: null, versions: {}, lane, logs: dir })
 }
 
 const prompts = (): number[][] => [
@@ -102,6 +109,26 @@ describe('a server that takes token ids', () => {
     const last = server.asked.at(-1)?.body as { model: string }
     expect(last.model).toMatch(/^adapter-/)
     await sampler.close()
+  })
+
+  it('reads the adapters of a model as they come, those on adapters as one', async () => {
+    const second = await adapt('second', '../model', 2)
+    const above = await adapt('above', '../adapter', 3)
+    await (await open('vllm', adapter)).close()
+    const host = hostOf()
+    for (const folder of [second, adapter, above]) {
+      const sampler = await host.open(folder)
+      await sampler.generate(requests(), context)
+      await sampler.close()
+    }
+    const loaded = server.asked.filter(({ path }) => path === '/v1/load_lora_adapter')
+    expect(loaded.map(({ body }) => (body as { lora_path: string }).lora_path)).toEqual([
+      second,
+      adapter,
+      expect.stringMatching(/adapter-[0-9a-f]{16}$/),
+    ])
+    // Who serves is asked at a start: once for rank 2, once for the stack of rank 5.
+    expect(paths().filter((path) => path === '/v1/models')).toHaveLength(2)
   })
 
   it('is asked again once where the connection broke, and then it is told', async () => {
