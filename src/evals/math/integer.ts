@@ -51,9 +51,9 @@ const ordinal = /(?<=[0-9])\s*\^?\s*\{?(?:st|nd|rd|th)\}?$/u
 const preface =
   /^(?:\(?[A-E]\)|(?:[a-z]+[,!]?\s+){1,6}(?:is|are|be|equals)(?=[\s:]):?|\p{L}[\p{L} ]*:|[a-z]{3,}[,!](?=\s))\s*/iu
 /** In a preface it says what the answer is not. */
-const denied = /\b(?:no|not|none|never|neither|nor|wrong|incorrect|except)\b/iu
+const denied = /\b(?:no|not|none|never|neither|nor|wrong|incorrect|except)\b|[不没]/iu
 /** `7 (seven)`, `60 minutes (1 hour)`. */
-const aside = /(?:(?<=[0-9])\s+\((?=[a-z])|(?<=[a-z])\s+\()[a-z0-9 ,.]*[a-z]{2}[a-z0-9 ,.]*\)$/iu
+const aside = /(?:(?<=[0-9])\s+\([a-z][a-z ]+|(?<=[a-z])\s+\([a-z0-9 ,.]*[a-z]{2}[a-z0-9 ,.]*)\)$/iu
 /** Ornaments around an answer. */
 const ornament = /^(?:\p{Extended_Pictographic}|\s)+|(?:\p{Extended_Pictographic}|\\checkmark|\s)+$/gu
 
@@ -67,7 +67,7 @@ const dotted = /(?<![a-zA-Z])[a-zA-Z](?:\.[a-zA-Z])+(?![a-zA-Z])\.?/gu
 const unitsBesideStroke = /^[mshgL]$/u
 /** Words that make another number of it, a second one, or one that is not exact: anywhere behind it, or next to it. */
 const telling =
-  /\b(?:or|not|none|than|least|most|less|fewer|wrong|incorrect|approx(?:imately)?|roughly|nearly|almost|about|tens|hundreds?|thousands?|(?:m|b|tr)illion(?:th)?s?|dozens?|hal(?:f|ves)|thirds?|quarters?|(?:four|fif|six|seven|eigh|nin|ten|hundred|thousand)ths?)\b|[十百万萬亿億兆半多余餘倍或]|千(?![米克瓦])/iu
+  /\b(?:or|not|none|undefined|infinity|than|least|most|less|fewer|wrong|incorrect|approx(?:imately)?|roughly|nearly|almost|about|tens|hundreds?|thousands?|(?:m|b|tr)illion(?:th)?s?|mil|mille|millones|tausend|dozens?|hal(?:f|ves)|thirds?|quarters?|(?:four|fif|six|seven|eigh|nin|ten|hundred|thousand)ths?)\b|[十百万萬亿億兆半多余餘倍或]|千(?![米克瓦])|тысяч|миллион/iu
 const joining =
   /^(?:and|to|over|mod|modulo|base|plus|minus|squared|cubed|factorial|choose|(?:times|root)(?=\s+\S))(?![a-z])/iu
 /** Functions and variables by their names. */
@@ -137,7 +137,7 @@ function hasSeveral(left: string): boolean {
 function numberOf(text: string): string | null {
   const plain = text.replaceAll(gap, ' ')
   const said = preface.exec(plain)?.[0] ?? ''
-  if (denied.test(said)) return null
+  if (denied.test(said) || (/[,!]\s*$/u.test(said) && symbols.test(said))) return null
   let bare = plain
     .slice(said.length)
     .replaceAll(degrees, ' ')

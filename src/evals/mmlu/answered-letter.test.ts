@@ -208,6 +208,9 @@ describe('letterOfText', () => {
     'The answer is A?',
     'Maybe A, maybe B.',
     'Plan B',
+    'Plan B is the best plan',
+    'Vitamin C is best.',
+    'A\nB\nC\nD',
     '答案是A或B',
     '答案不是B。',
   ])('%j names none', (response) => {

@@ -32,7 +32,7 @@ const claimAbroad = new RegExp(
 )
 /** All options are told again, from the first on. */
 const enumeration = new RegExp(
-  String.raw`^${opening}A(?:${closing}[.):][^\n]*\n\s*(?:[-*]\s+)?${opening}B${closing}[.):]|[):]\s[^\n]*\s\(?B[):])`,
+  String.raw`^${opening}A(?:${closing}(?:[.):][^\n]*)?\n\s*(?:[-*]\s+)?${opening}B${closing}(?:[.):]|\n|$)|[):]\s[^\n]*\s\(?B[):])`,
   'u',
 )
 const atStart = new RegExp(`^${opening}$`, 'u')
@@ -43,7 +43,12 @@ const chosen = new RegExp(
   String.raw`(?:\(|\b(?:option|choice|letter|answer|choose|chose|pick|select|think|guess|say|with|is|be|it's|(?:so|thus|hence|therefore|probably|perhaps|maybe|likely)\s*[,:]?|not\s+\(?[A-D]\)?,?\s+but)\s+${opening})$`,
   'iu',
 )
-/** `B is correct`, `B be the right one` */
+/** `Ahoy, B be`, `I think that B is`, and no `Plan B is`. */
+const freed = new RegExp(
+  String.raw`(?:^|[.,:;!?(\n]\s*|\b(?:that|think|believe|say|option|choice|letter|answer|so|and|but|because|clearly)\s+)${opening}$`,
+  'iu',
+)
+/** `B is correct`, `B be the right one`. */
 const praised = new RegExp(
   String.raw`^${closing}\s+(?:is|be|must be|would be|seems|looks)\s+(?:the\s+)?(?:most\s+)?(?:right|correct|best|likely)\b`,
   'iu',
@@ -134,7 +139,8 @@ function onlyChosen(mentions: readonly Mention[]): Letter | null {
   const named = mentions.filter(
     (one) =>
       !isShouted(one) &&
-      ((one.small ? chosenSmall : chosen).test(one.before) || (!one.small && praised.test(one.after))),
+      ((one.small ? chosenSmall : chosen).test(one.before) ||
+        (!one.small && freed.test(one.before) && praised.test(one.after))),
   )
   if (named.some(isOneOfSeveral)) return null
   const distinct = new Set(named.map(({ letter }) => letter))
