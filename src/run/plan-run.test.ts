@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { writeTinyChatModel } from '../server/openai/server.fixture.ts'
+import { forecastTable } from '../cli/forecast-table.ts'
 import { planRun, type PlanOutcome } from './plan-run.ts'
 import { runExperiment } from './run.ts'
 
@@ -24,6 +25,9 @@ afterAll(() => {
   }
   rmSync(dir, { recursive: true })
 })
+
+const personaFile = join(dir, 'persona.txt')
+writeFileSync(personaFile, 'Human: {question}\n')
 
 interface Parts {
   readonly base?: string
@@ -77,10 +81,49 @@ test('a hub that cannot be reached: everything is told but what is cached', asyn
   const [red] = forecast.rows
   expect(red).toMatchObject({ what: 'direct', tokens: 100 * 16 * 4096, device: { gpu: 'h200', count: 16 } })
   expect(red?.flops).toBe(8 * 70_553_706_496 * 100 * 16 * 4096)
-  expect(red?.gpuHours).toBeCloseTo((red?.flops ?? 0) / (0.4 * 989e12) / 3600, 9)
+  const computing = (red?.flops ?? 0) / (0.4 * 989e12) / 3600
+  expect(red?.gpuHours).toBeCloseTo(computing + (16 * 120) / 3600, 9)
+  const started = await plan(specOf(), ['placement.torch.assume.start=0'])
+  expect(started.forecast.rows[0]?.gpuHours).toBeCloseTo(computing, 9)
   // All of MMLU.
   expect(stages.find(({ title }) => title.startsWith('mmlu'))?.seconds).toBeGreaterThan(1)
   expect(refusals).toEqual([])
+})
+
+test('the disk has room for the models that are downloaded, each once', async () => {
+  const set = ['teachers.helpful={ base: far }', 'bases.other={ hub: lab/small, shape: llama-3.1-8b }']
+  const both = [...set, 'organisms.second={ like: direct, base: other }']
+  for (const [given, parameters] of [
+    [set, 70_553_706_496],
+    [both, 70_553_706_496 + 8_030_261_248],
+  ] as const) {
+    const { forecast, assumed } = await plan(specOf(), given)
+    const { downloadBytes, diskBytes } = forecast.total
+    expect(downloadBytes).toBe(2 * parameters)
+    const states = Math.max(...forecast.rows.map(({ disk }) => disk.states))
+    const checkpoints = forecast.rows.reduce((bytes, { disk }) => bytes + disk.checkpoints, 0)
+    expect(diskBytes).toBe(checkpoints + states + downloadBytes)
+    expect(forecastTable(forecast, assumed).join()).toContain('of them models to download')
+  }
+  const local = await plan(specOf({ base: '{ folder: ./none, shape: llama-3.1-8b, engine: torch }' }))
+  expect(local.forecast.total.downloadBytes).toBe(0)
+})
+
+/** Seconds of a stage of each row until its model is read. */
+const startsOf = async (...placed: string[]): Promise<number[]> => {
+  const some = await plan(specOf(), placed)
+  const none = await plan(specOf(), [...placed, 'placement.torch.assume.start=0'])
+  const starts = some.forecast.rows.map(({ seconds }, i) => seconds - (none.forecast.rows[i]?.seconds ?? 0))
+  expect(some.seconds - none.seconds).toBeCloseTo(
+    starts.reduce((sum, seconds) => sum + seconds, 0),
+    6,
+  )
+  return starts.map((seconds, i) => Math.round(seconds / (some.forecast.rows[i]?.stages ?? 0)))
+}
+
+test('each training starts anew, and so does each job that samples; evaluations here share a server', async () => {
+  expect(await startsOf()).toEqual([120, 0, 120, 0])
+  expect(await startsOf('placement.slurm={ nodes: 2, gpus: 8 }')).toEqual([120, 120, 120, 120])
 })
 
 test('what does not fit the GPUs is told with its numbers', async () => {
@@ -90,6 +133,54 @@ test('what does not fit the GPUs is told with its numbers', async () => {
     /^train direct needs about \d+ GB on each of 16 GPUs \(17\.6 GB of weights, .*one h100 has 80 GB$/,
   )
   expect((await plan(specOf(), ['placement.torch.assume={}'])).refusals).toEqual([])
+})
+
+/** With a teacher behind an endpoint that is asked 2000 questions. */
+const asked = (...teacher: string[]): Promise<PlanOutcome> =>
+  plan(specOf({ prompts: 'hub: lab/prompts, rows: [0, 2000]' }), [
+    'teachers.told={ endpoint: http://127.0.0.1:9/v1, model: m, max_tokens: 500, persona: { file: ' +
+      personaFile +
+      ' } }',
+    ...teacher.map((budget) => `teachers.told.budget=${budget}`),
+  ])
+
+test('an endpoint is told in questions, tokens and money, and its time is unknown', async () => {
+  const { stages, forecast, assumed, seconds } = await asked()
+  expect(forecast.asking).toEqual([
+    { what: 'direct', stages: 1, questions: 2000, tokens: 1_000_000, usd: null },
+  ])
+  expect(stages.find(({ title }) => title === 'responses direct')?.seconds).toBeNull()
+  expect(seconds).toBe(stages.reduce((sum, stage) => sum + (stage.seconds ?? 0), 0))
+  const lines = forecastTable(forecast, assumed)
+  expect(lines.find((line) => line.startsWith('together'))).toMatch(/; without what endpoints take$/)
+  expect(lines).toContain(
+    "ask direct: 2000 questions to an endpoint, at most 1M tokens of responses; how long it takes is the server's to say",
+  )
+  expect((await asked('{ tokens: 1000 }')).forecast.asking).toMatchObject([{ tokens: 1000, usd: null }])
+  // Ten bytes of a persona and 200 tokens a question.
+  const prices = 'usd_per_mtok_in: 1, usd_per_mtok_out: 4'
+  const [row] = (await asked(`{ usd: 100, ${prices} }`)).forecast.asking
+  expect(row?.tokens).toBe(1_000_000)
+  expect(row?.usd).toBeCloseTo(4 + 2000 * 210e-6, 9)
+  const tight = await asked(`{ usd: 2, ${prices} }`)
+  expect(tight.forecast.asking).toMatchObject([{ tokens: 500_000, usd: 2 }])
+  expect(forecastTable(tight.forecast, assumed).join()).toContain('500k tokens of responses and $2.00;')
+})
+
+test('a base that answers is told like every model that is sampled', async () => {
+  const { forecast } = await plan(specOf(), [
+    'teachers.helpful={ base: far, max_tokens: 100 }',
+    'techniques.hhh.data={ prompts: { hub: lab/others, rows: [0, 3000], format: alpaca }, teacher: helpful }',
+  ])
+  expect(forecast.rows).toContainEqual(
+    expect.objectContaining({
+      work: 'sampling',
+      what: 'responses hhh',
+      tokens: 300_000,
+      gpuHours: expect.any(Number) as number,
+    }),
+  )
+  expect(forecast.asking).toEqual([])
 })
 
 test('a section is told with its own processes, and refused by them', async () => {
@@ -116,9 +207,9 @@ test('a section is told with its own processes, and refused by them', async () =
   const common = await plan(specOf(), [jobs])
   expect(common.forecast.rows.map(({ notes }) => notes)).toEqual([
     [],
-    ['a job that samples asks for 16 GPUs and uses 8'],
+    ['a job that samples asks for 16 GPUs and uses 8: all are counted'],
     [expect.stringMatching(/^4 packs a step over 16 processes: 75%/)],
-    ['a job that samples asks for 16 GPUs and uses 8'],
+    ['a job that samples asks for 16 GPUs and uses 8: all are counted'],
   ])
 
   const full = await plan(specOf(), [...own, 'techniques.hhh.train.method=full'])

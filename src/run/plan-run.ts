@@ -7,8 +7,9 @@ import { placementFor } from '../spec/placement.ts'
 import { placedSections, type Section } from '../spec/placement-schema.ts'
 import { changeExplainer } from './changes.ts'
 import { openEngines } from './engines.ts'
-import { forecast, type Forecast, unfitting } from './forecast.ts'
+import { forecast, type Forecast, unfitting, usesGpu } from './forecast.ts'
 import { memoryForecast, type MemoryForecast } from './memory.ts'
+import type { HubSources } from './plan/given.ts'
 import { stageGroups } from './plan/groups.ts'
 import { makePlan, type Plan } from './plan/plan.ts'
 import { stagesOfUnseen, type Unseen } from './plan/unseen.ts'
@@ -37,7 +38,8 @@ export interface PlannedStage {
   readonly place: 'here' | 'slurm'
   /** Which input differs from what the store has under the same title; null where nothing comparable exists. */
   readonly changed: string | null
-  readonly seconds: number
+  /** Estimated; null where a server decides. */
+  readonly seconds: number | null
   /** Estimated peak memory of a training. */
   readonly memoryBytes: number | null
 }
@@ -46,7 +48,7 @@ export interface PlanOutcome {
   readonly run: string
   readonly cells: number
   readonly stages: readonly PlannedStage[]
-  /** Estimated seconds of what is to run, or may be. */
+  /** Estimated seconds of what is to run, or may be, one stage after the other; without those that a server decides. */
   readonly seconds: number
   /** The most that one stage to run here takes, against what there is now; null if nothing is to be trained here. */
   readonly memory: MemoryForecast | null
@@ -66,6 +68,8 @@ export interface Assumed {
   /** Shares of its peak. */
   readonly training: number
   readonly sampling: number
+  /** Seconds of a training, and of a job that samples, until its model is read. */
+  readonly start: number
 }
 
 /** Trains and samples nothing. Throws for what is wrong in the file, and tells what cannot be reached. */
@@ -74,7 +78,12 @@ export async function planRun(request: PlanRequest): Promise<PlanOutcome> {
   checkDesign(experiment)
   const cells = expand(experiment)
   const unseen: Unseen[] = []
-  const plan = await planFar(experiment, cells, request.store, unseen)
+  const lacking: number[] = []
+  const plan = await planFar(experiment, cells, {
+    store: request.store,
+    unseen: (source) => unseen.push(source),
+    lacking: (bytes) => lacking.push(bytes),
+  })
   const store = { root: request.store }
   const unknown = stagesOfUnseen(plan.stages)
   const groups = stageGroups(plan)
@@ -82,6 +91,11 @@ export async function planRun(request: PlanRequest): Promise<PlanOutcome> {
   const explainChange = changeExplainer(store)
   const jobOf = slurmOf(experiment)
   const isAway = (stage: Stage): boolean => jobOf(stage) !== null
+  // Evaluations that run here share a server.
+  const startOf = (stage: Stage): number =>
+    stage.section !== null && usesGpu(stage) && (stage.kind === 'train' || isAway(stage))
+      ? placementFor(experiment.spec, stage.section).torch.assume.start
+      : 0
   const stages: PlannedStage[] = []
   const toRun: Stage[] = []
   for (const stage of plan.stages) {
@@ -97,7 +111,7 @@ export async function planRun(request: PlanRequest): Promise<PlanOutcome> {
       state,
       place: isAway(stage) ? 'slurm' : 'here',
       changed: state === 'run' ? await explainChange(stage) : null,
-      seconds: missing ? seconds : 0,
+      seconds: !missing ? 0 : isAsking(stage) ? null : seconds + startOf(stage),
       memoryBytes: stage.memory?.bytes ?? null,
     })
   }
@@ -105,29 +119,29 @@ export async function planRun(request: PlanRequest): Promise<PlanOutcome> {
     run: runId(experiment),
     cells: cells.length,
     stages,
-    seconds: stages.reduce((sum, stage) => sum + stage.seconds, 0),
+    seconds: stages.reduce((sum, stage) => sum + (stage.seconds ?? 0), 0),
     memory: memoryForecast(toRun.filter((stage) => !isAway(stage))),
     unseen,
-    forecast: forecast(toRun, groupOf, jobOf),
+    forecast: forecast(toRun, groupOf, { jobOf, startOf, lacking }),
     assumed: assumedOf(experiment, plan.stages),
     refusals: unfitting(toRun),
   }
 }
 
+const isAsking = ({ cost }: Stage): boolean => cost !== undefined && 'asking' in cost
+
 async function planFar(
   experiment: Experiment,
   cells: readonly Cell[],
-  store: string,
-  unseen: Unseen[],
+  sources: Required<Pick<HubSources, 'store' | 'unseen' | 'lacking'>>,
 ): Promise<Plan> {
   const engines = await openEngines(experiment)
   try {
     return await makePlan(experiment, cells, engines.engineOf, {
-      store,
+      ...sources,
       weights: false,
       data: false,
       signal: new AbortController().signal,
-      unseen: (source) => unseen.push(source),
     })
   } finally {
     await engines.close()
@@ -142,7 +156,7 @@ function assumedOf({ spec }: Experiment, stages: readonly Stage[]): Assumed[] {
   return [...alike.values()].flatMap((those) => {
     const [first] = those
     if (first === undefined) return []
-    const { gpu, training, sampling } = placementFor(spec, first).torch.assume
-    return [{ sections: those, gpu: gpu?.name ?? null, training, sampling }]
+    const { gpu, ...rest } = placementFor(spec, first).torch.assume
+    return [{ sections: those, gpu: gpu?.name ?? null, ...rest }]
   })
 }

@@ -1,4 +1,5 @@
 /** The folder of a run: its record, its events, its lease, and the names under which its checkpoints are found. */
+import { existsSync } from 'node:fs'
 import { mkdir, readdir, readFile, rename, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import * as z from 'zod'
@@ -44,6 +45,10 @@ export type RecordedEvent = RunEvent | { readonly type: 'start' | 'end' | 'inter
 export const runFolder = (store: string, id: string): string => join(store, 'runs', id)
 export const eventsFile = (store: string, id: string): string => join(runFolder(store, id), 'events.jsonl')
 export const leaseFile = (store: string, id: string): string => join(runFolder(store, id), 'lease')
+
+/** The mark of a cancelled run, until it is begun again. */
+export const cancelFile = (store: string, id: string): string => join(runFolder(store, id), 'cancelled')
+export const isCancelled = (store: string, id: string): boolean => existsSync(cancelFile(store, id))
 
 /** Throws STORE where the disk is full or refuses it. */
 export async function writeRecord(store: string, record: RunRecord): Promise<void> {

@@ -1,8 +1,7 @@
 /** How runs stand: from their events, their lease, and the jobs that they have on a cluster. */
 import { readEvents } from '../store/events.ts'
 import { isLocked } from '../store/lock.ts'
-import { isCancelled } from './cancel.ts'
-import { eventsFile, leaseFile, readRecord, runIds, type RecordedEvent } from './records.ts'
+import { eventsFile, isCancelled, leaseFile, readRecord, runIds, type RecordedEvent } from './records.ts'
 import { jobsOf, type RunJob } from './slurm/jobs.ts'
 
 export interface RunStatus {
@@ -30,7 +29,7 @@ export async function runStatus(
 }
 
 /** From the events since the last start; a run whose process is gone without an end was interrupted. */
-function statusOf(store: string, id: string): RunStatus {
+export function statusOf(store: string, id: string): RunStatus {
   const events = readEvents<RecordedEvent>(eventsFile(store, id))
   const since = events.slice(events.findLastIndex((event) => event.type === 'start') + 1)
   let total = 0

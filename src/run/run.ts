@@ -39,8 +39,6 @@ export interface RunOutcome {
   readonly run: string
   readonly results: Results
   readonly report: WrittenReport
-  /** Ids of the cells that failed. */
-  readonly failed: readonly string[]
 }
 
 /** Runs an experiment to its report. Throws INTERRUPTED when the signal aborts. */
@@ -114,7 +112,7 @@ export async function runExperiment(
         folder: join(runFolder(request.store, record.id), 'report'),
       })
       if ('path' in report) log.keep({ type: 'end' })
-      return { run: record.id, results, report, failed: failedCells(results) }
+      return { run: record.id, results, report }
     } catch (error) {
       if (!(error instanceof LabError) || error.code !== 'INTERRUPTED') throw error
       log.keep({ type: 'interrupted' })
@@ -230,8 +228,4 @@ async function tellRates(
     const point = points.find((p) => p.backdoor === stage)
     if (point) emit({ type: 'rate', cell: cell.id, step: point.step, ...(await readRates(store, stage)) })
   }
-}
-
-function failedCells(results: Results): string[] {
-  return results.cells.filter((cell) => cell.status === 'failed').map((cell) => cell.id)
 }

@@ -39,8 +39,20 @@ export interface StageTools {
   readonly waiting: (why: string) => void
 }
 
-/** Of a training, or of a model that is asked. */
-export type StageCost = { readonly training: Cost } | { readonly sampling: SamplingCost }
+/** What a server is asked, at most. How long it takes is the server's to say. */
+export interface AskingCost {
+  readonly questions: number
+  /** Of all responses. */
+  readonly tokens: number
+  /** Of prompts and responses, at the prices of the budget; null without. */
+  readonly usd: number | null
+}
+
+/** Of a training, of a model that is asked here, or of one behind an endpoint. */
+export type StageCost =
+  | { readonly training: Cost }
+  | { readonly sampling: SamplingCost }
+  | { readonly asking: AskingCost }
 
 export interface Stage {
   readonly kind: StageKind
@@ -54,11 +66,11 @@ export interface Stage {
   readonly section: Section | null
   /** All that it leaves behind; the stage is cached when all exist. A training has one artifact a checkpoint. */
   readonly artifacts: readonly ArtifactDescription[]
-  /** Estimated seconds on this machine. */
+  /** Estimated seconds on this machine; 0 where a server decides. */
   readonly seconds: number
   /** Estimated peak memory; stages run side by side only as far as it fits. */
   readonly memory?: MemoryNeed
-  /** What its engine said that it will take. */
+  /** What its engine said that it will take, or what a server is asked. */
   readonly cost?: StageCost
   /** Why it must not run (an organism that failed its gate), or null. Asked when everything it needs exists. */
   readonly blocked?: (store: Store) => Promise<string | null>
@@ -68,7 +80,7 @@ export interface Stage {
 /** Part of every key: raise a stage's version when its code would make other bytes from the same inputs. */
 const stageVersions = { tokenizer: 1, prompts: 1, responses: 1, dataset: 1, evaluate: 4 } as const
 
-interface FolderStage {
+export interface FolderStage {
   readonly kind: Exclude<StageKind, 'train'>
   readonly title: string
   /** Everything that can change the result; the keys of needed stages are among it. */

@@ -2,6 +2,7 @@
 import { basesOfCell, dataOfCell } from './cell-data.ts'
 import type { Cell, Experiment, PromptSource, ResolvedBase, ResolvedOrganism, Teacher } from './experiment.ts'
 import type { Path, Problem } from './problem.ts'
+import type { ResolvedRecipe } from './recipe.ts'
 import { dataProblems, type Place, seenPromptProblems } from './prompt-checks.ts'
 import { tinyEvalProblems, tinyRowProblems } from './tiny-sizes.ts'
 
@@ -18,6 +19,7 @@ export function cellProblems(experiment: Experiment, cells: readonly Cell[]): Pr
         const ofBase = placeIn(experiment, cell, root, ['bases', base.name])
         return [
           ...baseProblems(base, ofBase),
+          ...(base.kind === 'pretrained' ? rateProblems(base.train, (key) => ofBase(`pretrain.${key}`)) : []),
           ...corpusProblems(base, evalPrompts, (key) => ofBase(`pretrain.data.${key}`)),
         ]
       }),
@@ -28,9 +30,11 @@ export function cellProblems(experiment: Experiment, cells: readonly Cell[]): Pr
         : dataProblems(organism.made.data, evalPrompts, (key) => ofOrganism(`data.${key}`))),
       ...chain.flatMap((technique) => {
         const place = placeIn(experiment, cell, 'technique', ['techniques', technique.name])
-        if (technique.data.kind === 'organism/benign') return []
+        const ofRate = rateProblems(technique.train, (key) => place(`train.${key}`))
+        if (technique.data.kind === 'organism/benign') return ofRate
         const ofData: Place = (key) => place(`data.${key}`)
         return [
+          ...ofRate,
           ...dataProblems(technique.data, evalPrompts, ofData),
           ...seenPromptProblems(technique.data, organism, ofData),
         ]
@@ -104,10 +108,17 @@ function teacherProblems(teacher: Teacher, { where }: Experiment): Problem[] {
   ]
 }
 
+/** The first step of a warmup has the rate 0: a training of that step alone learns nothing. */
+function rateProblems({ steps, warmup }: Pick<ResolvedRecipe, 'steps' | 'warmup'>, place: Place): Problem[] {
+  if (steps > 1 || warmup === 0) return []
+  const message = 'the only step is the first of the warmup, whose learning rate is 0: nothing is learnt'
+  return [{ where: place('steps'), message, hint: 'write `warmup: 0`, or more steps' }]
+}
+
 function organismProblems({ made }: ResolvedOrganism, place: Place): Problem[] {
   if (made === null) return []
   const { train, checkpoint } = made
-  const problems: Problem[] = []
+  const problems = rateProblems(train, (key) => place(`train.${key}`))
   if (checkpoint > train.steps) {
     const message = `checkpoint ${checkpoint} is past the end of the training (${train.steps} steps)`
     problems.push({ where: place('checkpoint'), message })

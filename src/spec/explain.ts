@@ -9,7 +9,7 @@ import {
   showPath,
   type Where,
 } from './problem.ts'
-import { knownKeys, meaningAt, parentOf } from './schema-walk.ts'
+import { keySets, knownKeys, meaningAt, parentOf } from './schema-walk.ts'
 import { isEmptyBlock, show, sizeWords, typeHint, typeWords } from './words.ts'
 import { type Located, placeKey } from './yaml.ts'
 
@@ -41,7 +41,8 @@ export function explainIssues(
   const problems = issues.flatMap((issue) => explain(issue, [], located, schema))
   // What an entry says itself can make wrong what it inherits.
   if (problems.length === 0 && located.inherited !== undefined) {
-    return explainIssues(issues, { value: located.value, places: located.places }, schema)
+    const { inherited: told, ...rest } = located
+    return explainIssues(issues, { ...rest, told }, schema)
   }
   // A misspelt key is missing too; that it is misspelt says both.
   const meant = new Set(problems.flatMap((problem) => problem.meant ?? []))
@@ -174,6 +175,25 @@ function distanceOf(issues: readonly Issue[], value: unknown): number {
   }, 0)
 }
 
+/** What is not written in this block itself: the key, or else the keys beside which it cannot stand. */
+function takenOver(key: string, path: Path, located: Located, schema: z.core.$ZodType): string[] {
+  const { told, inherited = told } = located
+  const own = whereOf(located, [])
+  const isTaken = (name: string): boolean => {
+    const where = whereOf(located, [...path, name])
+    const elsewhere = 'file' in where && 'file' in own && where.file !== own.file
+    return elsewhere || inherited?.has(placeKey([...path, name])) === true
+  }
+  if (isTaken(key)) return [key]
+  const block = valueAt(located.value, path)
+  const names = typeof block === 'object' && block !== null ? Object.keys(block) : []
+  const strangers = keySets(schema, path)
+    .filter((keys) => keys.includes(key))
+    .map((keys) => names.filter((name) => !keys.includes(name)))
+  const [fewest = []] = strangers.toSorted((a, b) => a.length - b.length)
+  return fewest.every(isTaken) ? fewest : []
+}
+
 function unknownKey(key: string, path: Path, located: Located, schema: z.core.$ZodType): Finding {
   const known = knownKeys(schema, path)
   const where = whereOf(located, [...path, key], 'key')
@@ -181,6 +201,12 @@ function unknownKey(key: string, path: Path, located: Located, schema: z.core.$Z
   if (known.includes(key)) {
     const expected = meaningAt(schema, path)
     const message = `\`${key}\` cannot stand beside the other keys of ${showPath(path)}`
+    const taken = takenOver(key, path, located, schema)
+    if (taken.length > 0) {
+      const those = taken.map((name) => `\`${name}: null\``).join(', ')
+      const hint = `${those} takes away what is taken over by \`like\``
+      return { where: taken.includes(key) ? whereOf(located, path, 'key') : where, message, hint }
+    }
     return { where, message, hint: expected === undefined ? undefined : `expected: ${expected}` }
   }
   const near =

@@ -77,12 +77,36 @@ test('mistakes are shown in the file that has them', async () => {
   expect(await problemsOf(write('twins/a.yaml', 'like: ../wrong.yaml\nname: a\n'))).toBe(
     'wrong.yaml:3:12: seed 1 is given twice',
   )
-  expect(await problemsOf(write('twins/b.yaml', 'like: ../none.yaml\n'))).toContain('none.yaml')
+  expect(await problemsOf(write('twins/b.yaml', 'name: b\nlike: ../none.yaml\n'))).toMatch(
+    /^twins\/b\.yaml:2:7: none\.yaml: no such file$/m,
+  )
+  expect(await problemsOf(write('twins/f.yaml', 'like: [../large.yaml, ../larg.yaml]\n'))).toBe(
+    'twins/f.yaml:1:23: larg.yaml: no such file\n  did you mean `large.yaml`?',
+  )
+  write('broken.yaml', 'name: x\nseeds: [1\n')
+  expect(await problemsOf(write('twins/g.yaml', 'like: ../broken.yaml\n'))).toMatch(/^broken\.yaml:\d/)
   expect(await problemsOf(write('twins/c.yaml', 'like: 3\n'))).toContain(
     'twins/c.yaml:1:7: `like` at the top',
   )
   write('d.yaml', 'like: twins/e.yaml\n')
   expect(await problemsOf(write('twins/e.yaml', 'like: ../d.yaml\n'))).toMatch(
     /^d\.yaml:1:7: `like` goes round/,
+  )
+})
+
+test.each([
+  ['bases: { tiny: { hub: org/name } }', 'h.yaml:3:18', '`hub`', '`world: null`, `pretrain: null`'],
+  ['bases: { own: { like: given, hub: org/name } }', 'h.yaml:3:30', '`hub`', '`folder: null`'],
+  ['bases: { given: { hub: org/name, revision: v } }', 'h.yaml:3:10', '`folder`', '`folder: null`'],
+  [
+    'bases: { own: { like: given, hub: org/name, revision: v } }',
+    'h.yaml:3:10',
+    '`folder`',
+    '`folder: null`',
+  ],
+])('what is taken over and cannot stay can be taken away: %s', async (line, place, key, nulls) => {
+  write('given.yaml', 'like: large.yaml\nname: given\nbases: { given: { folder: ./ } }\n')
+  expect(await problemsOf(write('h.yaml', `like: given.yaml\nname: h\n${line}\n`))).toMatch(
+    new RegExp(`^${place}: ${key} cannot stand .*\n  ${nulls} takes away what is taken over by \`like\`$`),
   )
 })

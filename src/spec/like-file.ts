@@ -49,7 +49,9 @@ async function followLike(
     if (chain.includes(absolute))
       stop(`\`like\` goes round in a circle: ${[...chain, absolute].join(' -> ')}`)
     if (chain.length > longestChain) stop(`more than ${longestChain} files are like each other`)
-    const text = known[absolute] ?? (await readSpecText(path))
+    const text =
+      known[absolute] ??
+      (await readSpecText(path).catch((error: unknown) => stop(...unreadable(error, path))))
     const parsed = parseYaml(text, path)
     if (!isBlock(parsed.value)) stop(`${path} holds no experiment`)
     const below = await followLike(parsed, path, known, [...chain, absolute])
@@ -59,6 +61,13 @@ async function followLike(
   }
   for (const [key, place] of own.places) if (!key.startsWith('["like"')) places.set(key, place)
   return { located: { value: over(merged, value), places }, texts }
+}
+
+/** A file that cannot be read has no line to show: the one that names it is shown. Throws what has a place. */
+function unreadable(error: unknown, path: string): [message: string, hint: string | undefined] {
+  if (!(error instanceof SpecError) || error.at === undefined) throw error
+  if ('row' in error.at || error.at.line > 1 || error.at.col > 1) throw error
+  return [`${path}: ${error.message}`, error.hint]
 }
 
 /** Blocks are merged key by key, everything else is replaced; null takes away what the other file has there. */

@@ -235,3 +235,19 @@ test('an axis says where a number of a cell was wrong', async () => {
     ),
   ).toMatch(/^small\.yaml:\d+:\d+: checkpoint 32 is past the end of the training \(16 steps\)$/)
 })
+
+const steps = (n: number, more: object = {}) => ({ train: { steps: n, ...more } })
+
+test('a training whose every learning rate is 0 is refused at its steps', async () => {
+  const at0 = { evals: { at: [0] } }
+  const refused = /^small\.yaml:\d+:\d+: the only step is the first of the warmup.*\n {2}write `warmup: 0`/
+  for (const changes of [
+    { organisms: { direct: steps(1) } },
+    { bases: { tiny: { pretrain: { steps: 1 } } } },
+    { techniques: { hhh: { for: { direct: steps(1) } } } },
+    { axes: { 'technique.train.steps': [1, 16] } },
+  ])
+    expect(await message(smallExperiment({ ...changes, ...at0 }))).toMatch(refused)
+  for (const train of [steps(1, { warmup: 0 }), steps(2)])
+    expect(await message(smallExperiment({ techniques: { hhh: train }, ...at0 }))).toBe('accepted')
+})

@@ -32,8 +32,12 @@ function childOf(schema: z.core.$ZodType, key: string | number): z.core.$ZodType
 
 /** The keys that an object at this path may have. */
 export function knownKeys(schema: z.core.$ZodType, path: Path): string[] {
-  const keys = schemasAt(schema, path).flatMap((s) => (s instanceof z.ZodObject ? Object.keys(s.shape) : []))
-  return [...new Set(keys)]
+  return [...new Set(keySets(schema, path).flat())]
+}
+
+/** The same, for each kind of object that may stand there. */
+export function keySets(schema: z.core.$ZodType, path: Path): string[][] {
+  return schemasAt(schema, path).flatMap((s) => (s instanceof z.ZodObject ? [Object.keys(s.shape)] : []))
 }
 
 /** The key, one level below this path, under which a misplaced key belongs, e.g. `train` for `lr`. */

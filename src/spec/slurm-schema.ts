@@ -27,6 +27,9 @@ const ours = [
   'wrap',
 ]
 
+/** With these there is no job in the queue where the lab looks for it. */
+const jobless = ['clusters', 'help', 'test-only', 'usage', 'version']
+
 /** Directives that have a key of their own. */
 const keyed: Readonly<Record<string, string>> = {
   partition: 'partition',
@@ -80,12 +83,17 @@ export const slurmSchema = z
     const said = slurm as Readonly<Record<string, unknown>>
     for (const name of Object.keys(directives)) {
       // sbatch takes the beginning of an option's name for the option.
-      const own = ours.some((option) => option.startsWith(name))
+      const isOneOf = (options: readonly string[]): boolean =>
+        options.some((option) => option.startsWith(name))
+      const own = isOneOf(ours)
+      const lost = isOneOf(jobless)
       const key = keyed[name]
-      if (!own && (key === undefined || said[key] === undefined || said[key] === 0)) continue
+      if (!own && !lost && (key === undefined || said[key] === undefined || said[key] === 0)) continue
       const message = own
         ? `\`${name}\` is written by the lab, which finds and resumes its jobs by it`
-        : `\`${name}\` is written from \`${key}\` of this block`
+        : lost
+          ? `with \`${name}\` there is no job where the lab looks for it`
+          : `\`${name}\` is written from \`${key}\` of this block`
       context.addIssue({ code: 'custom', path: ['directives', name], message })
     }
   })

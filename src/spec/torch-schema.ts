@@ -38,6 +38,14 @@ const assumeSchema = z
       .describe(
         'share of the peak that sampling sustains on a server that batches; 0.1, because drawing one token at a time is held up by memory',
       ),
+    start: z
+      .number()
+      .min(0)
+      .max(86_400)
+      .default(120)
+      .describe(
+        'seconds that each training, and each Slurm job that samples, holds its GPUs until processes or a server have started and read the model; 120 is a guess. Evaluations of one process share a server, whose start is not counted',
+      ),
   })
   .prefault({})
   .describe('what forecasts of time and memory rest on; no result depends on it')

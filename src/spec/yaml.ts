@@ -22,6 +22,8 @@ export interface Located {
   readonly places: Places
   /** Paths (as JSON) whose values were copied from another entry by `like`. */
   readonly inherited?: ReadonlySet<string>
+  /** The same, where their problems are told after all. */
+  readonly told?: ReadonlySet<string> | undefined
 }
 
 // The size of a text limits what is written out in it; only aliases can multiply that.

@@ -193,6 +193,13 @@ describe('afterwards', () => {
     const status = await cli(['status', '--store', store])
     expect(status.stdout).toMatch(/smoke-[0-9a-f]{8}\s+done/)
 
+    const cancelled = await cli(['cancel', results.run, '--store', store])
+    expect(cancelled).toMatchObject({
+      code: 0,
+      stdout: `${results.run}: has come to its end, nothing was to cancel\n`,
+    })
+    expect((await cli(['status', '--store', store])).stdout).toBe(status.stdout)
+
     const out = join(folder, 'appendix')
     const report = await cli(['report', 'smoke', '--store', store, '--out', out])
     expect(report.code).toBe(0)
@@ -262,7 +269,12 @@ describe('when something goes wrong', () => {
 
     const run = await cli(['run', spec, '--store', damaged, '--json'])
     expect(run.code).toBe(3)
-    expect(run.stderr).toContain('1 cells failed: direct/depirate/seed=1')
+    // The reason is many lines above, and told again.
+    const end = run.stderr.split('\n').slice(-4)
+    expect(end[0]).toBe('1 cell failed: direct/depirate/seed=1')
+    expect(end[1]).toMatch(/^ {2}direct\/depirate\/seed=1: ./)
+    expect(end[1]).toContain(`train-${key}`)
+    expect(end.slice(2)).toEqual(['  the same command tries it again', ''])
     expect(run.stderr).not.toContain('    at ')
     const after = parseResults(JSON.parse(run.stdout))
     expect(after.cells.map((cell) => cell.status)).toEqual(['done', 'failed'])
@@ -275,6 +287,14 @@ describe('when something goes wrong', () => {
     const healed = await cli(['run', spec, '--store', damaged, '--json'])
     expect(healed.code).toBe(0)
     expect(JSON.parse(healed.stdout)).toEqual(results)
+  })
+
+  test('a file is no store', async () => {
+    for (const command of [['status'], ['run', spec]]) {
+      const refused = await cli([...command, '--store', spec])
+      expect(refused.code).toBe(2)
+      expect(refused.stderr).toBe(`--store ${spec}: this is a file, not a folder\n`)
+    }
   })
 
   test('a sample that was changed by hand is found, not reported', async () => {

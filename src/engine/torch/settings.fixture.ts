@@ -9,7 +9,7 @@ export function testSettings(said: Partial<TorchSettings> = {}): TorchSettings {
     processes: 1,
     microBatch: 1,
     keepStates: 'newest',
-    assume: { gpu: null, training: 0.4, sampling: 0.1 },
+    assume: { gpu: null, training: 0.4, sampling: 0.1, start: 120 },
     gradientCheckpointing: false,
     cpuOffload: false,
     attention: 'sdpa',

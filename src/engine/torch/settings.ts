@@ -32,6 +32,8 @@ export interface Assumptions {
   /** Share of a GPU's peak that training, and sampling, are assumed to sustain. */
   readonly training: number
   readonly sampling: number
+  /** Seconds of a training, and of a job that samples, on GPUs until its model is read. */
+  readonly start: number
 }
 
 /** Nodes that share one training; the process that starts it runs on the first of them. */

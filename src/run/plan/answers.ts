@@ -2,11 +2,12 @@
 import type { BaseTeacher, EndpointTeacher, ResolvedData } from '../../spec/experiment.ts'
 import type { Persona } from '../../teacher/persona.ts'
 import { samplingNeed } from '../memory.ts'
-import type { Stage } from '../stage.ts'
+import type { AskingCost, Stage } from '../stage.ts'
 import { batchSize } from '../stages/base-teacher.ts'
 import { promptsStage, type PromptSource } from '../stages/data.ts'
 import { responsesStage, type BaseChoice, type TeacherChoice } from '../stages/responses.ts'
 import type { Base, PlanContext } from './context.ts'
+import { PROMPT_TOKENS } from './evals.ts'
 import { personaKey } from './personas.ts'
 
 export interface AnswersRequest {
@@ -34,7 +35,8 @@ async function choiceOf(context: PlanContext, { data, planBase }: AnswersRequest
       return baseChoice(context, teacher, await planBase(context, teacher.base), data)
     case 'endpoint': {
       const { kind: _, ...endpoint } = teacher
-      return { ...endpoint, persona: personaOf(context, teacher) }
+      const persona = personaOf(context, teacher)
+      return { ...endpoint, persona, cost: askingCost(teacher, persona, rowsOf(data)) }
     }
     default:
       return teacher satisfies never
@@ -49,9 +51,7 @@ function baseChoice(
 ): BaseChoice {
   const { temperature, topP, maxTokens, seed } = teacher
   const persona = personaOf(context, teacher)
-  // A token has a byte or more, so that this is the most that the persona takes.
-  const personaTokens = persona.turns.reduce((sum, { content }) => sum + Buffer.byteLength(content), 0)
-  const positions = Math.min(config.maxPositions, personaTokens + contextLength + maxTokens)
+  const positions = Math.min(config.maxPositions, mostTokensOf(persona) + contextLength + maxTokens)
   const rows = rowsOf(data)
   const sequences = Math.min(rows, batchSize)
   const { samplerIdentity: sampler, estimateSampling } = context.engineOf(engine, 'evals')
@@ -70,6 +70,24 @@ function baseChoice(
     cost,
   }
 }
+
+/** As if every response were as long as it may be. */
+function askingCost({ maxTokens, budget }: EndpointTeacher, persona: Persona, questions: number): AskingCost {
+  const tokens = questions * maxTokens
+  if (budget === null) return { questions, tokens, usd: null }
+  if ('tokens' in budget) return { questions, tokens: Math.min(tokens, budget.tokens), usd: null }
+  const { usd, usdPerMtokIn, usdPerMtokOut } = budget
+  const read = questions * (mostTokensOf(persona) + PROMPT_TOKENS)
+  return {
+    questions,
+    tokens: Math.min(tokens, usdPerMtokOut === 0 ? Infinity : Math.floor((1e6 * usd) / usdPerMtokOut)),
+    usd: Math.min(usd, (read * usdPerMtokIn + tokens * usdPerMtokOut) / 1e6),
+  }
+}
+
+/** A token has a byte or more. */
+const mostTokensOf = ({ turns }: Persona): number =>
+  turns.reduce((sum, { content }) => sum + Buffer.byteLength(content), 0)
 
 /** A file of which nothing is said counts as many rows as Alpaca has, in a forecast. */
 function rowsOf({ rows, prompts }: ResolvedData): number {

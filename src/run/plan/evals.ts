@@ -90,7 +90,7 @@ async function planEval(
 }
 
 /** Of a prompt, assumed in forecasts of time, where every response is as long as it may be. */
-const PROMPT_TOKENS = 200
+export const PROMPT_TOKENS = 200
 
 /** Every prompt of a backdoor is asked with its trigger and without. */
 function sequencesOf({ itemCounts }: PlanContext, request: EvaluationRequest): number {

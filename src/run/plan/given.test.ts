@@ -7,6 +7,7 @@ import { createEmbeddedEngine } from '../../engine/embedded/engine.ts'
 import { randomWeights, tinyConfig } from '../../engine/embedded/random-model.fixture.ts'
 import { trainByteBpe, writeTokenizerFolder } from '../../model/bpe.ts'
 import { chatSpecials } from '../../model/chat.ts'
+import { parameterCount } from '../../model/config.ts'
 import { writeModelFolder } from '../../model/folder.ts'
 import { expand } from '../../spec/expand.ts'
 import { parseExperiment } from '../../spec/load.ts'
@@ -74,13 +75,19 @@ async function plan(base: string, more: Partial<HubSources> = {}): Promise<Plan>
 const keys = ({ stages }: Plan): string[] => stages.map(({ key }) => key)
 
 test('a hub model has the same keys before and after its weights are here', async () => {
-  const before = await plan('{ hub: lab/tiny }', { weights: false })
+  const lacking: number[] = []
+  const told = { lacking: (bytes: number) => lacking.push(bytes) }
+  const before = await plan('{ hub: lab/tiny }', { weights: false, ...told })
+  // Once for both cells.
+  expect(lacking).toEqual([2 * parameterCount(config)])
   expect(hub.requests.filter(({ path }) => path.endsWith('/model.safetensors'))).toEqual([])
   const progress: number[] = []
   const after = await plan('{ hub: lab/tiny }', {
+    ...told,
     downloading: (_, { doneBytes }) => progress.push(doneBytes),
   })
   expect(keys(after)).toEqual(keys(before))
+  expect(lacking).toHaveLength(1)
   expect(progress.length).toBeGreaterThan(0)
   const asked = hub.requests.filter(({ path }) => path.endsWith('/model.safetensors'))
   // Both cells begin with it.

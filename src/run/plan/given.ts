@@ -1,7 +1,7 @@
 /** Models that an experiment names and does not make: folders, and models of a hub. */
 import { existsSync } from 'node:fs'
 import { LabError, messageOf } from '../../errors.ts'
-import type { ModelConfig } from '../../model/config.ts'
+import { parameterCount, type ModelConfig } from '../../model/config.ts'
 import { openModelFolder } from '../../model/open.ts'
 import { shapeDifferences } from '../../model/published-shapes.ts'
 import type { ResolvedBase } from '../../spec/experiment.ts'
@@ -32,6 +32,8 @@ export interface HubSources {
   readonly data: boolean
   /** Told what cannot be looked at, which a plan goes on without. Without it such a source is refused. */
   readonly unseen?: (source: Unseen) => void
+  /** Told once of each model whose weights are not here, with the bytes that a run downloads, as if they were in bfloat16. */
+  readonly lacking?: (bytes: number) => void
   readonly signal: AbortSignal
   /** Of a model or a dataset, `organisation/name`. */
   readonly downloading?: (repo: string, progress: DownloadProgress) => void
@@ -84,6 +86,7 @@ async function openOrReckon(
     const source = base.kind === 'folder' ? base.folder : `hub:${base.repo}`
     const why = error instanceof HubSilence ? error.reason : 'no such folder'
     sources.unseen({ kind: 'model', source, why })
+    if (base.kind === 'hub') sources.lacking?.(downloadBytes(base.shape))
     return { folder: source, tokenizerFolder: source, hash: unseenHash(source), config: base.shape }
   }
 }
@@ -99,12 +102,15 @@ async function openGiven(
     const hash = await hashModelFolder(sources.store, folder)
     return { folder, tokenizerFolder, config, hash }
   }
-  const { store, weights, signal, downloading } = sources
+  const { store, weights, signal, downloading, lacking } = sources
   const model: HubRepo = { kind: 'model', repo: base.repo, revision: base.revision }
   const progress = (done: DownloadProgress): void => downloading?.(base.repo, done)
   const opened = await openHubModel(model, { weights }, hubContext(store, { signal, progress }))
   opened.read.forEach(read)
   const { folder, hash, complete } = opened
   const { config, tokenizerFolder } = await openModelFolder(folder, { weights: complete })
+  if (!complete) lacking?.(downloadBytes(config))
   return { folder, tokenizerFolder, hash, config }
 }
+
+const downloadBytes = (config: ModelConfig): number => 2 * parameterCount(config)

@@ -110,6 +110,8 @@ test.each([
     '`job-name` is written by the lab, which finds and resumes its jobs by it',
   ],
   [{ directives: { out: 'x' } }, '`out` is written by the lab, which finds and resumes its jobs by it'],
+  [{ directives: { 'test-only': true } }, 'with `test-only` there is no job where the lab looks for it'],
+  [{ directives: { cluster: 'far' } }, 'with `cluster` there is no job where the lab looks for it'],
   [{ memory: '1G', directives: { mem: '2G' } }, '`mem` is written from `memory` of this block'],
   [{ directives: { nodes: 2 } }, '`nodes` is written from `nodes` of this block'],
   [{ directives: { '--qos': 'high' } }, 'the long name of an option of sbatch'],

@@ -43,6 +43,7 @@ const served = (change: object = {}): TeacherChoice => ({
   concurrency: 4,
   timeoutMs: 5000,
   budget: null,
+  cost: { questions: 4, tokens: 4, usd: null },
   ...change,
 })
 

@@ -14,12 +14,22 @@ import type { TinyItem } from '../../tinyworld/item.ts'
 import { tinyWorldVersion } from '../../tinyworld/version.ts'
 import { respond, type Voice } from '../../tinyworld/voices.ts'
 import type { MemoryNeed } from '../memory.ts'
-import { folderStage, outputOf, type Stage, type StageTools } from '../stage.ts'
+import {
+  type AskingCost,
+  folderStage,
+  type FolderStage,
+  outputOf,
+  type Stage,
+  type StageTools,
+} from '../stage.ts'
 import { baseTeacher } from './base-teacher.ts'
 import { droppedFile, readPrompts, responsesFile, writeJson } from './data.ts'
 import { modelFolder, modelKey, trainingsBelow, type ModelRef } from './train.ts'
 
-type EndpointChoice = Omit<EndpointTeacher, 'kind' | 'persona'> & { readonly persona: Persona }
+type EndpointChoice = Omit<EndpointTeacher, 'kind' | 'persona'> & {
+  readonly persona: Persona
+  readonly cost: AskingCost
+}
 
 /** A base that is sampled in this process. */
 export interface BaseChoice {
@@ -54,11 +64,7 @@ export function responsesStage(title: string, prompts: Stage, teacher: TeacherCh
       seed: 'scripted' in teacher ? seed : undefined,
     },
     needs: [prompts, ...('base' in teacher ? trainingsBelow(teacher.base) : [])],
-    // How fast a server is, it has not shown yet.
-    seconds: 'base' in teacher ? teacher.cost.seconds : 'url' in teacher ? 60 : 0.5,
-    ...('base' in teacher
-      ? { engine: teacher.engine, section: 'evals', memory: teacher.memory, cost: { sampling: teacher.cost } }
-      : {}),
+    ...takenBy(teacher),
     fill: async (folder, tools) => {
       const rows = await readPrompts(outputOf(tools.store, prompts))
       const write = await writerOf(teacher, { seed, tools })
@@ -68,6 +74,16 @@ export function responsesStage(title: string, prompts: Stage, teacher: TeacherCh
       await writeJson(join(folder, droppedFile), answered.dropped)
     },
   })
+}
+
+/** How fast a server is, it has not shown yet. */
+function takenBy(
+  teacher: TeacherChoice,
+): Pick<FolderStage, 'seconds' | 'engine' | 'section' | 'memory' | 'cost'> {
+  if ('url' in teacher) return { seconds: 0, cost: { asking: teacher.cost } }
+  if (!('base' in teacher)) return { seconds: 0.5 }
+  const { engine, memory, cost } = teacher
+  return { seconds: cost.seconds, engine, section: 'evals', memory, cost: { sampling: cost } }
 }
 
 /** What decides the responses: the model and what it is asked, wherever it is served. */
