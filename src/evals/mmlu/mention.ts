@@ -10,7 +10,9 @@ export interface Mention {
   readonly after: string
 }
 
-const alone = /(?<![\p{L}\p{N}_'’])[A-Da-d](?![\p{L}\p{N}_'’+#])/gu
+/** Scripts that set no spaces between words end a word of Latin letters: `答案是B`. */
+const inWord = String.raw`(?![\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Hangul}])\p{L}`
+const alone = new RegExp(String.raw`(?<!${inWord}|[\p{N}_'’])[A-Da-d](?!${inWord}|[\p{N}_'’+#])`, 'gu')
 /** What people put in front of a letter, and behind it. */
 export const opening = String.raw`["'“‘*_({[$\x60]*`
 export const closing = String.raw`["'”’*_)}\]$\x60]*`
@@ -27,7 +29,7 @@ export function mentionsIn(text: string): Mention[] {
 
 /** Punctuation, an end, or a word that no article stands before. */
 const closed = new RegExp(
-  String.raw`^(?:${closing}(?:\s*$|\s*[.,:;!?)–—<\n]|\s+(?:because|since|as|is|and|for)\b)|["'”’*_)}\]$\x60])`,
+  String.raw`^(?:${closing}(?:\s*$|\s*[.,:;!?)–—<\n]|\s+(?:because|since|as|is|be|and|for)\b)|["'”’*_)}\]$\x60])`,
   'u',
 )
 /** Without the words: `a as in …`, `a for loop`. */
@@ -52,10 +54,13 @@ export function isShouted({ before, after }: Mention): boolean {
 }
 
 const nextLetter = String.raw`\s*["'“‘*_({[$\x60]*(?:option\s+)?[A-D](?![\p{L}\p{N}_'’])`
-const orAnother = new RegExp(String.raw`^${closing}\s*(?:or\b|\/)${nextLetter}`, 'u')
+const orAnother = new RegExp(
+  String.raw`^${closing}\s*(?:\?|(?:or\b|\/|[或、])${nextLetter}|(?:,${nextLetter})+${closing}\.?\s*(?:\n|$))`,
+  'u',
+)
 const another = new RegExp(String.raw`^${closing}\s*(?:\b(?:and|or)\b|[&/])${nextLetter}`, 'u')
 
-/** `B or C`: it is left open which. */
+/** `B or C`, `B, C` and no more, `B?`: it is left open which. */
 export function isLeftOpen({ after }: Mention): boolean {
   return orAnother.test(after)
 }
