@@ -29,6 +29,12 @@ describe('lastBoxed', () => {
   ])('%j', (response, extracted) => {
     expect(lastBoxed(response)).toBe(extracted)
   })
+
+  test('is read in one pass, however many boxes never close', () => {
+    const boxes = String.raw`\boxed{`.repeat(300_000)
+    expect(lastBoxed(boxes)).toBeNull()
+    expect(lastBoxed(`\\boxed{5}${boxes}`)).toBe('5')
+  })
 })
 
 describe('scoreMath', () => {

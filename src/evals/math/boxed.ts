@@ -43,9 +43,12 @@ export function scoreMath(
  */
 export function lastBoxed(response: string): string | null {
   const starts = [...response.matchAll(/\\(?:boxed|fbox)(?![a-zA-Z])\s*/gu)]
+  const closed = closedBraces(response)
   for (const start of starts.toReversed()) {
     const from = start.index + start[0].length
-    const held = response[from] === '{' ? braced(response, from + 1) : unbraced(response.slice(from))
+    const end = closed.get(from)
+    const held =
+      response[from] !== '{' ? unbraced(response.slice(from)) : end ? response.slice(from + 1, end) : null
     if (held !== null) return held
   }
   return null
@@ -57,15 +60,19 @@ function lastDigitBox(response: string): string | null {
   return last?.groups?.['digits'] ?? null
 }
 
-/** The text from `from` to where the brace opened just before it closes; `\{` and `\}` are text. Null when it never does. */
-function braced(text: string, from: number): string | null {
-  let depth = 1
-  for (let i = from; i < text.length; i++) {
+/** Where each brace that closes opened, and where it closes; `\{` and `\}` are text. In one pass: a response may be all braces. */
+function closedBraces(text: string): Map<number, number> {
+  const open: number[] = []
+  const closed = new Map<number, number>()
+  for (let i = 0; i < text.length; i++) {
     if (text[i] === '\\') i++
-    else if (text[i] === '{') depth++
-    else if (text[i] === '}' && --depth === 0) return text.slice(from, i)
+    else if (text[i] === '{') open.push(i)
+    else if (text[i] === '}') {
+      const from = open.pop()
+      if (from !== undefined) closed.set(from, i)
+    }
   }
-  return null
+  return closed
 }
 
 /** A number or a command without braces around it; null for a word. */
