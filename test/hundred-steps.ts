@@ -1,5 +1,6 @@
 /** What is trained beside a reference: a small Llama for a hundred steps of AdamW, on packs that have something to learn. */
-import type { Recipe } from '../src/engine/engine.ts'
+import { join } from 'node:path'
+import type { Recipe, TrainJob } from '../src/engine/engine.ts'
 import type { Pack } from '../src/engine/packs.ts'
 import type { ModelConfig } from '../src/model/config.ts'
 import { rng } from '../src/rng.ts'
@@ -62,3 +63,13 @@ export const packs = documents.map((own): Pack => ({
   documents: Int32Array.from(own.flatMap(([tokens], d) => tokens.map(() => d))),
   targets: Int32Array.from(own.flatMap(([, targets]) => targets)),
 }))
+
+/** Its first four steps, at the full rate; the folder holds packs and tokenizer. */
+export const fourSteps = (folder: string, workDir: string): TrainJob => ({
+  start: { from: 'random', config, seed: 7 },
+  packs: join(folder, 'packs.bin'),
+  recipe: { ...adamw, warmup: 0, steps: 4 },
+  checkpoints: [4],
+  workDir: join(folder, workDir),
+  tokenizerDir: folder,
+})

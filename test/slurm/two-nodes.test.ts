@@ -4,7 +4,7 @@ import { createServer } from 'node:net'
 import { join, resolve } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { createEmbeddedEngine } from '../../src/engine/embedded/engine.ts'
-import { adamw, config } from '../hundred-steps.ts'
+import { fourSteps } from '../hundred-steps.ts'
 import { missingTorch } from '../torch/python.ts'
 import { noSlurm, startCluster, until, type Cluster } from './cluster.ts'
 
@@ -43,17 +43,9 @@ describe.skipIf(missing !== null)('a training over two nodes', () => {
     const embedded = createEmbeddedEngine()
     try {
       const folder = join(cluster.folder, 'met')
-      const training = embedded.trainer.train(
-        {
-          start: { from: 'random', config, seed: 7 },
-          packs: join(folder, 'packs.bin'),
-          recipe: { ...adamw, warmup: 0, steps: 4 },
-          checkpoints: [4],
-          workDir: join(folder, 'embedded'),
-          tokenizerDir: folder,
-        },
-        { signal: new AbortController().signal },
-      )
+      const training = embedded.trainer.train(fourSteps(folder, 'embedded'), {
+        signal: new AbortController().signal,
+      })
       const losses: number[] = []
       for await (const event of training) if (event.type === 'step') losses.push(event.metrics.loss)
       expect(told.losses).toHaveLength(4)

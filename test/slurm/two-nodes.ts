@@ -7,7 +7,7 @@ import { createTorchEngine } from '../../src/engine/torch/engine.ts'
 import { launchOfSlurm } from '../../src/engine/torch/launch.ts'
 import { testSettings } from '../../src/engine/torch/settings.fixture.ts'
 import { LabError } from '../../src/errors.ts'
-import { adamw, config, packs, T } from '../hundred-steps.ts'
+import { fourSteps, packs, T } from '../hundred-steps.ts'
 
 const [folder = '', port] = process.argv.slice(2)
 const launch = launchOfSlurm(process.env)
@@ -22,17 +22,9 @@ const losses: StepMetrics['loss'][] = []
 let processes = 0
 let failure: string | null = null
 try {
-  const training = torch.trainer.train(
-    {
-      start: { from: 'random', config, seed: 7 },
-      packs: join(folder, 'packs.bin'),
-      recipe: { ...adamw, warmup: 0, steps: 4 },
-      checkpoints: [4],
-      workDir: join(folder, 'work'),
-      tokenizerDir: folder,
-    },
-    { signal: new AbortController().signal },
-  )
+  const training = torch.trainer.train(fourSteps(folder, 'work'), {
+    signal: new AbortController().signal,
+  })
   for await (const event of training) {
     if (event.type === 'start') processes = event.threads
     if (event.type === 'step') losses.push(event.metrics.loss)
